@@ -1,0 +1,38 @@
+// What a Tree keeps open for as long as it or a Group of it lives: one directory a hierarchy, not one a container.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "cgroups/facts.hpp"
+
+namespace orlop::cgroups {
+
+/// One v1 hierarchy in use.
+struct V1Handles {
+  std::vector<Controller> controllers;
+  UniqueFd parent;      ///< holds orlop-…
+  UniqueFd containers;  ///< orlop-…/c
+};
+
+struct TreeHandles {
+  std::string name;     ///< orlop-…
+  UniqueFd parent;      ///< holds orlop-…, on cgroup2
+  UniqueFd own;         ///< orlop-…
+  UniqueFd containers;  ///< orlop-…/c
+  std::vector<V1Handles> v1;
+  UniqueFd device_filter;  ///< the loaded program; none when Facts say so
+  Facts facts;
+
+  /// The directory that holds the leaves where `controller` lives; nothing: the cgroup2 one.
+  [[nodiscard]] BorrowedFd containers_of(std::optional<Controller> controller) const {
+    for (const V1Handles& hierarchy : v1)
+      if (controller && std::ranges::find(hierarchy.controllers, *controller) != hierarchy.controllers.end())
+        return hierarchy.containers;
+    return containers;
+  }
+};
+
+}  // namespace orlop::cgroups
