@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -23,6 +24,8 @@ class Entered {
  public:
   /// Enters `netns`.
   static Result<Entered> enter(BorrowedFd netns);
+  /// Enters a new one, in which nothing is up yet. It is gone with this object unless someone opens it meanwhile.
+  static Result<Entered> enter_new();
   Entered(Entered&&) noexcept = default;
   Entered& operator=(Entered&&) = delete;
   ~Entered();
