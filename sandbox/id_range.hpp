@@ -45,7 +45,7 @@ class IdRanges {
   /// came to be recorded, and those of instances whose state directory is gone.
   /// Call it in the host's mount namespace, where a path that is not there is truly gone; later calls use descriptors.
   /// corrupt/… when the map or the claims hold what orlop does not write, or another instance claims a range of ours.
-  static Result<IdRanges> open(BorrowedFd state_directory, std::string state_path, Paths paths);
+  static Result<IdRanges> open(BorrowedFd state_directory, std::string state_path, const Paths& paths);
 
   /// The range of `owner` ("container/web", "volume/data"): the one it has, or the lowest free one, on disk before this
   /// returns. A range is free if no instance claims it, /etc/subuid, subgid, passwd and group name no id in it, and no
