@@ -1,0 +1,122 @@
+#include "config/diagnostics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace orlop::config {
+namespace {
+
+constexpr std::size_t excerpt_bytes = 80;
+
+/// The code point at the front of `text` and its length; invalid UTF-8 counts as U+FFFD, a byte long.
+std::pair<char32_t, std::size_t> code_point(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const std::size_t length = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
+  if (length == 1) return {byte(0), 1};
+  if (byte(0) < 0xC2 || length > text.size()) return {0xFFFD, 1};
+  char32_t point = byte(0) & (0xFFU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80U) return {0xFFFD, 1};
+    point = (point << 6) | (byte(i) & 0x3FU);
+  }
+  return {point, length};
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const auto [point, length] = code_point(text);
+    text.remove_prefix(length);
+    if (point == '"' || point == '\\')
+      (out += '\\') += static_cast<char>(point);
+    else if (point == '\n')
+      out += "\\n";
+    else if (point == '\t')
+      out += "\\t";
+    else if (point >= 0x20 && point < 0x7F)
+      out += static_cast<char>(point);
+    else if (point <= 0xFFFF)
+      out += fmt::format("\\u{:04X}", static_cast<std::uint32_t>(point));
+    else
+      out += fmt::format("\\U{:08X}", static_cast<std::uint32_t>(point));
+  }
+  return out + '"';
+}
+
+std::string excerpt(std::string_view text) {
+  if (text.size() <= excerpt_bytes) return quoted(text);
+  return fmt::format("{}… ({} bytes)", quoted(text.substr(0, excerpt_bytes)), text.size());
+}
+
+std::string_view nearest(std::string_view written, std::span<const std::string_view> known) {
+  std::string_view best;
+  std::size_t least = std::max<std::size_t>(2, written.size() / 3) + 1;
+  if (written.size() > 256) return best;
+  for (const std::string_view word : known) {
+    const std::size_t distance = edit_distance(written, word);
+    if (distance < least && distance < word.size()) {
+      least = distance;
+      best = word;
+    }
+  }
+  return best;
+}
+
+std::string alternatives(std::span<const std::string_view> words) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) out += i + 1 == words.size() ? " or " : ", ";
+    out += words[i];
+  }
+  return out;
+}
+
+void sort_by_place(std::vector<Error>& errors) {
+  const auto before = [](const Error& a, const Error& b) {
+    const Place& left = a.place.value();
+    const Place& right = b.place.value();
+    return left.line != right.line ? left.line < right.line : left.column < right.column;
+  };
+  std::ranges::stable_sort(errors, before);
+}
+
+void Diagnostics::refuse(Position at, std::string key, std::string fact, std::string allowed) {
+  refuse(place(at, std::move(key)), std::move(fact), std::move(allowed));
+}
+
+void Diagnostics::refuse(Place place, std::string fact, std::string allowed) {
+  errors_.push_back(Error{
+      .kind = ErrorKind::config, .chain = {std::move(fact)}, .place = std::move(place), .remedy = std::move(allowed)});
+}
+
+bool Diagnostics::refused(std::string_view key) const {
+  return std::ranges::any_of(errors_, [&](const Error& error) {
+    const std::string& at = error.place->key;
+    return at.starts_with(key) && (at.size() == key.size() || at[key.size()] == '.');
+  });
+}
+
+std::vector<Error> Diagnostics::take() && {
+  sort_by_place(errors_);
+  return std::move(errors_);
+}
+
+}  // namespace orlop::config

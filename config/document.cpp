@@ -1,0 +1,199 @@
+#include "config/document.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_ENABLE_UNRELEASED_FEATURES 0
+#define TOML_MAX_NESTED_VALUES 32  // the library recurses into arrays and inline tables
+#include <toml++/toml.h>
+
+namespace orlop::config {
+namespace {
+
+/// Dots outside strings in one line: bounds the depth of dotted keys, which the library does not bound itself and whose
+/// tables it frees by recursion.
+constexpr std::size_t max_dots_a_line = 32;
+
+Error refuse(const std::string& file, Position at, std::string fact, std::string allowed) {
+  return {.kind = ErrorKind::config,
+          .chain = {std::move(fact)},
+          .place = Place{file, at.line, at.column, {}},
+          .remedy = std::move(allowed)};
+}
+
+/// What the library would accept and orlop does not: a byte order mark, NUL, and dotted keys of any depth. Walks the
+/// text with TOML's rules for strings and comments; in a text that breaks these rules the library stops before or at
+/// the place where this walk goes wrong.
+std::optional<Error> find_hazard(std::string_view text, const std::string& file) {
+  if (text.starts_with("\xEF\xBB\xBF"))
+    return refuse(file, {1, 1}, "the file begins with a byte order mark (U+FEFF)", "save it as plain UTF-8");
+  if (text.size() > max_file_bytes)
+    return refuse(file, {1, 1}, fmt::format("the file has {} bytes", text.size()),
+                  fmt::format("at most {} bytes are read", max_file_bytes));
+  Position at{1, 1};
+  std::size_t dots = 0;
+  std::string_view string_end;  // inside a string: what ends it
+  bool comment = false;
+  for (std::size_t i = 0; i < text.size(); ++i, ++at.column) {
+    const char c = text[i];
+    if (c == '\0') return refuse(file, at, "the file holds a NUL byte", "TOML is text");
+    if (c == '\n') {
+      if (string_end.size() == 1) string_end = {};
+      comment = false;
+      dots = 0;
+      at = {at.line + 1, 0};
+    } else if (comment) {
+      continue;
+    } else if (!string_end.empty()) {
+      if (c == '\\' && string_end.front() == '"' && i + 1 < text.size() && text[i + 1] != '\n') {
+        ++i, ++at.column;
+      } else if (text.substr(i).starts_with(string_end)) {
+        // `""""` ends a string whose last character is a quote: take as many as there are.
+        if (string_end.size() == 3)
+          for (; i + 3 < text.size() && text[i + 3] == c; ++i) ++at.column;
+        i += string_end.size() - 1;
+        at.column += static_cast<std::uint32_t>(string_end.size() - 1);
+        string_end = {};
+      }
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '"' || c == '\'') {
+      string_end = c == '"' ? "\"\"\"" : "'''";
+      if (text.substr(i).starts_with(string_end)) {
+        i += 2;
+        at.column += 2;
+      } else {
+        string_end = string_end.substr(0, 1);
+      }
+    } else if (c == '.' && ++dots > max_dots_a_line) {
+      return refuse(file, at, "keys are nested too deeply", fmt::format("at most {} dots a line", max_dots_a_line));
+    }
+  }
+  return std::nullopt;
+}
+
+/// Turns the library's columns, which count code points, into bytes.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : text_(text), starts_{0} {
+    for (std::size_t i = 0; i < text.size(); ++i)
+      if (text[i] == '\n') starts_.push_back(i + 1);
+  }
+  [[nodiscard]] Position position(const toml::source_position& from) const {
+    Position at{std::max<std::uint32_t>(from.line, 1), 1};
+    std::string_view line = this->line(at.line);
+    for (std::uint32_t point = 1; point < from.column && !line.empty(); ++point) {
+      std::size_t length = 1;
+      while (length < line.size() && (static_cast<unsigned char>(line[length]) & 0xC0U) == 0x80U) ++length;
+      at.column += static_cast<std::uint32_t>(length);
+      line.remove_prefix(length);
+    }
+    return at;
+  }
+  [[nodiscard]] std::string_view line(std::uint32_t number) const {
+    if (number == 0 || number > starts_.size()) return {};
+    const std::string_view rest = text_.substr(starts_[number - 1]);
+    return rest.substr(0, rest.find_first_of("\r\n"));
+  }
+
+ private:
+  std::string_view text_;
+  std::vector<std::size_t> starts_;
+};
+
+class Conversion {
+ public:
+  Conversion(const Lines& lines, const std::string& file) : lines_(lines), file_(file) {}
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+  Value value(const toml::node& node) {
+    Value out{.at = lines_.position(node.source().begin)};
+    switch (node.type()) {
+      case toml::node_type::string:
+        out.kind = Value::Kind::text;
+        out.text = text(node.as_string()->get(), out.at);
+        break;
+      case toml::node_type::integer:
+        out.kind = Value::Kind::integer;
+        out.integer = node.as_integer()->get();
+        break;
+      case toml::node_type::floating_point:
+        out.kind = Value::Kind::real;
+        out.real = node.as_floating_point()->get();
+        break;
+      case toml::node_type::boolean:
+        out.kind = Value::Kind::boolean;
+        out.boolean = node.as_boolean()->get();
+        break;
+      case toml::node_type::array:
+        out.kind = Value::Kind::array;
+        for (const toml::node& element : *node.as_array()) out.array.push_back(value(element));
+        break;
+      case toml::node_type::table:
+        for (const auto& [key, element] : *node.as_table()) {
+          const Position at = lines_.position(key.source().begin);
+          out.table.push_back({text(key.str(), at), at, value(element)});
+        }
+        break;
+      default:
+        out.kind = Value::Kind::time;
+    }
+    return out;
+  }
+
+ private:
+  std::string text(std::string_view from, Position at) {
+    if (from.find('\0') != std::string_view::npos && !error_)
+      error_ = refuse(file_, at, fmt::format("{} holds a NUL", excerpt(from)),
+                      "no text of this file may: it would end early in the kernel");
+    return std::string(from);
+  }
+
+  const Lines& lines_;
+  const std::string& file_;
+  std::optional<Error> error_;
+};
+
+}  // namespace
+
+std::string describe(const Value& value) {
+  switch (value.kind) {
+    case Value::Kind::text:
+      return excerpt(value.text);
+    case Value::Kind::integer:
+      return fmt::format("{}", value.integer);
+    case Value::Kind::real:
+      return fmt::format("{}", value.real);
+    case Value::Kind::boolean:
+      return value.boolean ? "true" : "false";
+    case Value::Kind::time:
+      return "a date or time";
+    case Value::Kind::array:
+      return "an array";
+    case Value::Kind::table:
+      return "a table";
+  }
+  return {};
+}
+
+std::expected<Value, Error> read_document(std::string_view text, const std::string& file_name) {
+  if (auto hazard = find_hazard(text, file_name)) return std::unexpected(std::move(*hazard));
+  const toml::parse_result parsed = toml::parse(text);
+  const Lines lines(text);
+  if (parsed.failed()) {
+    const toml::parse_error& error = parsed.error();
+    const Position at = lines.position(error.source().begin);
+    return std::unexpected(refuse(file_name, at, fmt::format("not TOML: {}", error.description()),
+                                  fmt::format("the line reads {}", excerpt(lines.line(at.line)))));
+  }
+  Conversion conversion(lines, file_name);
+  Value root = conversion.value(parsed.table());
+  if (conversion.error()) return std::unexpected(*conversion.error());
+  return root;
+}
+
+}  // namespace orlop::config
