@@ -196,22 +196,24 @@ Result<bool> Group::oom_reported() {
 }
 
 Result<bool> Group::remove() const {
+  // Asked first, so that a process which is in the cgroup2 leaf and on its way into the others still finds them.
+  if (events_) {
+    Result<Events> now = events();
+    if (!now) return pass(std::move(now));
+    if (now->populated) return false;
+  }
   const std::string name = to_string(leaf_);
   for (const V1Handles& hierarchy : tree_->v1) {
     Result<bool> removed = remove_group(hierarchy.containers, name);
     if (!removed) return removed;
-    if (*removed) continue;
-    // A container's process enters the cgroup2 leaf first and no later one leaves it: with that empty, nothing will
-    // ever tell that this one became so.
-    Result<Events> now = events();
-    if (now && !now->populated)
+    // Whoever is a container's process is in the cgroup2 leaf too; nothing will ever tell that a stranger left.
+    if (!*removed)
       return fail(ErrorKind::conflict,
-                  fmt::format("the cgroup '{}' of the v1 controller {} holds processes that are not the container's",
+                  fmt::format("the cgroup '{}' of the v1 controller {} holds a process that is not the container's",
                               name, to_string(hierarchy.controllers.front())),
-                  "move them elsewhere");
-    return false;
+                  "move it elsewhere: its id is in cgroup.procs of that group");
   }
-  return remove_group(tree_->containers, name);
+  return remove_group(tree_->containers, name);  // last: see make()
 }
 
 }  // namespace orlop::cgroups

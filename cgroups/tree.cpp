@@ -117,6 +117,11 @@ Result<V1Handles> make_v1(const V1Hierarchy& hierarchy, const std::string& paren
   if (!top) return pass(std::move(top));
   Result<UniqueFd> above = open_parent(*top, parent, hierarchy.mount_point);
   if (!above) return pass(std::move(above));
+  const bool cpuset = std::ranges::find(hierarchy.controllers, Controller::cpuset) != hierarchy.controllers.end();
+  if (cpuset && read_interface_file(*above, "cpuset.cpus") == "")
+    return fail(ErrorKind::conflict,
+                fmt::format("the parent cgroup '{}' in {} has no CPUs", parent, hierarchy.mount_point),
+                "write its cpuset.cpus and cpuset.mems");
   Result<UniqueFd> own = make_directory(*above, name, group_mode);
   if (!own) return pass(std::move(own));
   // Inherited by every group below: nothing of the host is ever run because one becomes empty.
@@ -124,7 +129,7 @@ Result<V1Handles> make_v1(const V1Hierarchy& hierarchy, const std::string& paren
     return pass(std::move(written));
   Result<UniqueFd> containers = make_directory(*own, "c", group_mode);
   if (!containers) return pass(std::move(containers));
-  if (std::ranges::find(hierarchy.controllers, Controller::cpuset) != hierarchy.controllers.end()) {
+  if (cpuset) {
     if (Result<void> inherited = inherit_cpuset(*above, *own); !inherited) return pass(std::move(inherited));
     if (Result<void> inherited = inherit_cpuset(*own, *containers); !inherited) return pass(std::move(inherited));
   }
@@ -231,6 +236,13 @@ Result<Tree> Tree::make(const Hierarchies& hierarchies, const Options& options) 
   facts.group = parent == "." ? handles->name : parent + "/" + handles->name;
   for (const V1Hierarchy& hierarchy : hierarchies.v1) {
     Result<V1Handles> made = make_v1(hierarchy, named ? parent : ".", handles->name);
+    if (!made && hierarchy.controllers == std::vector{Controller::cpuset}) {
+      facts.lacking.push_back({.what = "controller cpuset",
+                               .why = sentence(made.error()),
+                               .consequence = consequence_of(Controller::cpuset),
+                               .remedy = made.error().remedy});
+      continue;
+    }
     if (!made) return fail(std::move(made), doing);
     for (const Controller controller : made->controllers) facts.controllers.emplace_back(controller, Version::v1);
     handles->v1.push_back(std::move(*made));
