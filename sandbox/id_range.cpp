@@ -43,6 +43,7 @@ std::optional<std::uint32_t> number(std::string_view digits) {
 struct Line {
   IdRange range;
   std::string text;
+  friend bool operator==(const Line&, const Line&) = default;
 };
 
 bool is_valid(IdRange range) {
@@ -54,6 +55,7 @@ Result<std::vector<Line>> read_lines(BorrowedFd directory, const char* file) {
   Result<std::string> text = read_file(directory, file, max_file);
   if (!text && text.error().errno_value == ENOENT) return std::vector<Line>{};
   if (!text) return pass(std::move(text));
+  if (text->empty()) return std::vector<Line>{};
   std::vector<Line> lines;
   std::vector<std::string_view> written = split(*text, '\n');
   const bool whole = written.back().empty();  // every line ends
@@ -200,8 +202,9 @@ Result<IdRanges> IdRanges::open(BorrowedFd state_directory, std::string state_pa
     kept.push_back({.range = range, .text = ranges.state_path_});
   }
   std::ranges::sort(kept, {}, &Line::range);
-  if (Result<void> written = write_lines(ranges.claims_, claims_file, kept); !written)
-    return fail(std::move(written), doing);
+  if (kept != *claims)
+    if (Result<void> written = write_lines(ranges.claims_, claims_file, kept); !written)
+      return fail(std::move(written), doing);
   return ranges;
 }
 

@@ -49,7 +49,8 @@ class IdRanges {
 
   /// The range of `owner` ("container/web", "volume/data"): the one it has, or the lowest free one, on disk before this
   /// returns. A range is free if no instance claims it, /etc/subuid, subgid, passwd and group name no id in it, and no
-  /// process runs with one. limit/… when none is left.
+  /// process runs with one. limit/… when none is left. A new range waits for the disk (four syncs): not a step of the
+  /// loop.
   Result<IdRange> claim(const std::string& owner);
   /// Gives the range of `owner` up, to be given out again. Only when nothing owned by an id in it is left: no process,
   /// no file. Not an error if it has none.
