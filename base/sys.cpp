@@ -32,6 +32,10 @@ Result<UniqueFd> open_beneath(BorrowedFd directory, const std::string& path, int
   return openat2(directory, path, flags, mode, RESOLVE_BENEATH);
 }
 
+Result<UniqueFd> open_without_links(BorrowedFd directory, const std::string& path, int flags, mode_t mode) {
+  return openat2(directory, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 Result<UniqueFd> open_in_root(BorrowedFd directory, const std::string& path, int flags, mode_t mode) {
   return openat2(directory, path, flags, mode, RESOLVE_IN_ROOT);
 }

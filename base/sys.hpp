@@ -26,6 +26,9 @@ namespace orlop::sys {
 /// openat2 beneath `directory`: never leaves it, follows no magic link. `flags` gets O_CLOEXEC added. `what` names the
 /// path for the operator. Source: openat2(2), RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS.
 Result<UniqueFd> open_beneath(BorrowedFd directory, const std::string& path, int flags, mode_t mode = 0);
+/// open_beneath that follows no link at all: a symbolic link in any component is kernel/ELOOP. Source: openat2(2),
+/// RESOLVE_NO_SYMLINKS.
+Result<UniqueFd> open_without_links(BorrowedFd directory, const std::string& path, int flags, mode_t mode = 0);
 /// openat2 with `directory` as the root: absolute links resolve inside it. Source: openat2(2), RESOLVE_IN_ROOT.
 Result<UniqueFd> open_in_root(BorrowedFd directory, const std::string& path, int flags, mode_t mode = 0);
 /// open(2) of a path of the host or of /proc that orlop itself names.

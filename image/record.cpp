@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "image/json.hpp"
+#include "image/path.hpp"
 #include "image/reference.hpp"
 
 namespace orlop::image {
@@ -47,19 +48,6 @@ Sha256 digest(Fields& fields, const char* key) {
 
 std::uint32_t id(Fields& fields, const char* key) {
   return static_cast<std::uint32_t>(fields.number(key, id_limit - 1));
-}
-
-// Absolute, without "." and "..", doubled or closing slashes: safe to resolve and to compare.
-bool is_normal_path(std::string_view path) {
-  if (path == "/") return true;
-  if (path.size() > 4095 || !path.starts_with('/') || path.ends_with('/')) return false;
-  while (!path.empty()) {
-    path.remove_prefix(1);
-    const std::string_view part = path.substr(0, path.find('/'));
-    if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
-    path.remove_prefix(part.size());
-  }
-  return true;
 }
 
 std::vector<std::string> paths(Fields& fields, const char* key) {
