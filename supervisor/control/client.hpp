@@ -33,7 +33,8 @@ class Client {
   static constexpr Duration quick = std::chrono::seconds(30);
 
   /// Connects and authenticates. not_found/… without a socket, conflict/… when nobody serves it, denied/… without the
-  /// right to it, limit/… when the supervisor closed the connection at once, kernel/ETIMEDOUT after `timeout`.
+  /// right to it, limit/… when the supervisor closed the connection at once (no role or no place), kernel/ETIMEDOUT
+  /// after `timeout`.
   static Result<Client> connect(const std::string& socket_path, Duration timeout = std::chrono::seconds(5));
 
   Result<std::string> apply(BorrowedFd file, const std::string& file_name, bool dry_run);

@@ -37,7 +37,7 @@ Error from_bus(std::string_view name, std::string_view message) {
     error.kind = ErrorKind::not_found;
   } else if (name == SD_BUS_ERROR_UNKNOWN_METHOD || name == SD_BUS_ERROR_UNKNOWN_INTERFACE) {
     error.kind = ErrorKind::unsupported;
-    error.remedy = "the supervisor is of another version than this client";
+    error.remedy = "the supervisor and this client are of different versions";
   } else if (name == SD_BUS_ERROR_NO_REPLY || name == SD_BUS_ERROR_TIMEOUT) {
     error.kind = ErrorKind::kernel;
     error.errno_value = ETIMEDOUT;
