@@ -9,10 +9,6 @@
 namespace orlop::config {
 namespace {
 
-Error refusal(ErrorKind kind, Place place, std::string fact, std::string remedy) {
-  return {.kind = kind, .chain = {std::move(fact)}, .place = std::move(place), .remedy = std::move(remedy)};
-}
-
 std::string cpus(std::uint64_t millis) {
   return fmt::format("{} CPUs", static_cast<double>(millis) / 1000);
 }
@@ -20,13 +16,12 @@ std::string cpus(std::uint64_t millis) {
 /// Adds up what containers are promised and refuses the one with which it no longer fits.
 template <class Amount, class Show>
 void add_up(const Host& host, std::uint64_t reserve, std::uint64_t machine, std::string_view what, Amount amount,
-            Show show, std::vector<Error>& errors) {
+            Show show, Diagnostics& diagnostics) {
   const std::string reserve_key = fmt::format("host.reserve.{}", what);
   if (reserve > machine) {
-    errors.push_back(
-        refusal(ErrorKind::limit, host.places.of(reserve_key),
-                fmt::format("host.reserve.{} is {}, and the machine has {}", what, show(reserve), show(machine)),
-                fmt::format("lower {}", reserve_key)));
+    diagnostics.refuse(host.places.of(reserve_key),
+                       fmt::format("host.reserve.{} is {}, and the machine has {}", what, show(reserve), show(machine)),
+                       fmt::format("lower {}", reserve_key), ErrorKind::limit);
     return;
   }
   const std::string key = fmt::format("resources.{}.min", what);
@@ -34,12 +29,12 @@ void add_up(const Host& host, std::uint64_t reserve, std::uint64_t machine, std:
   for (const auto& [name, container] : host.containers) {
     sum += amount(container);
     if (sum <= machine) continue;
-    errors.push_back(refusal(
-        ErrorKind::limit, container.places.of(key),
-        fmt::format("container '{}' asks for a minimum of {}; with the reserve of {} and the minimums before it "
-                    "that makes {}, and the machine has {}",
+    diagnostics.refuse(
+        container.places.of(key),
+        fmt::format("container '{}' asks for a minimum of {}; with the reserve of {} and the minimums before it that "
+                    "makes {}, and the machine has {}",
                     name, show(amount(container)), show(reserve), show(sum), show(machine)),
-        fmt::format("lower a {}, or {}", key, reserve_key)));
+        fmt::format("lower a {}, or {}", key, reserve_key), ErrorKind::limit);
     return;
   }
 }
@@ -55,34 +50,33 @@ std::uint64_t last_cpu(std::string_view list) {
 }  // namespace
 
 std::expected<void, std::vector<Error>> admit(const Host& host, const Machine& machine) {
-  std::vector<Error> errors;
+  Diagnostics diagnostics({});
   if (host.containers.size() > machine.containers)
-    errors.push_back(refusal(ErrorKind::limit, host.places.of("container"),
-                             fmt::format("the file has {} containers", host.containers.size()),
-                             fmt::format("at most {} have a place", machine.containers)));
+    diagnostics.refuse(host.places.of("container"), fmt::format("the file has {} containers", host.containers.size()),
+                       fmt::format("at most {} have a place", machine.containers), ErrorKind::limit);
   add_up(
       host, host.reserve.memory.count, machine.memory.count, "memory",
       [](const Container& c) { return c.limits.memory_min.count; },
-      [](std::uint64_t count) { return format_bytes({count}); }, errors);
+      [](std::uint64_t count) { return format_bytes({count}); }, diagnostics);
   add_up(
       host, host.reserve.cpu_millis, machine.cpu_millis, "cpu",
-      [](const Container& c) { return c.limits.cpu_min_millis; }, cpus, errors);
+      [](const Container& c) { return c.limits.cpu_min_millis; }, cpus, diagnostics);
   for (const auto& [name, container] : host.containers) {
     const cgroups::Limits& limits = container.limits;
     if (limits.memory_min.count > 0 && !machine.keeps_memory_min && !container.allow.best_effort_memory_min)
-      errors.push_back(refusal(ErrorKind::unsupported, container.places.of("resources.memory.min"),
-                               fmt::format("container '{}' asks for memory.min {}, which cgroup v1 cannot keep", name,
-                                           format_bytes(limits.memory_min)),
-                               "leave it out, or accept best effort: allow.best_effort_memory_min = true"));
+      diagnostics.refuse(container.places.of("resources.memory.min"),
+                         fmt::format("container '{}' asks for memory.min {}, which cgroup v1 cannot keep", name,
+                                     format_bytes(limits.memory_min)),
+                         "leave it out, or accept best effort: allow.best_effort_memory_min = true",
+                         ErrorKind::unsupported);
     if (!limits.cpus.empty() && last_cpu(limits.cpus) >= machine.cpu_count)
-      errors.push_back(refusal(ErrorKind::unsupported, container.places.of("cpus"),
-                               fmt::format("container '{}' may run on CPUs {}, and the machine has {}", name,
-                                           limits.cpus, machine.cpu_count),
-                               fmt::format("allowed: 0 to {}", machine.cpu_count - 1)));
+      diagnostics.refuse(container.places.of("cpus"),
+                         fmt::format("container '{}' may run on CPUs {}, and the machine has {}", name, limits.cpus,
+                                     machine.cpu_count),
+                         fmt::format("allowed: 0 to {}", machine.cpu_count - 1), ErrorKind::unsupported);
   }
-  if (errors.empty()) return {};
-  sort_by_place(errors);
-  return std::unexpected(std::move(errors));
+  if (diagnostics.empty()) return {};
+  return std::unexpected(std::move(diagnostics).take());
 }
 
 }  // namespace orlop::config

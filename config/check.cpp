@@ -16,11 +16,16 @@ std::vector<std::string_view> keys(const std::map<std::string, T>& map) {
   return out;
 }
 
-/// `did you mean X?`, or all there are.
-std::string suggest(std::string_view written, const std::vector<std::string_view>& known, std::string_view none) {
+/// `did you mean X?`, or all there are if they are few.
+template <class T>
+std::string suggest(std::string_view written, const std::map<std::string, T>& known, std::string_view none) {
+  constexpr std::size_t few = 16;
   if (known.empty()) return std::string(none);
-  const std::string_view near = nearest(written, known);
-  return near.empty() ? fmt::format("there are {}", fmt::join(known, ", ")) : fmt::format("did you mean {}?", near);
+  const std::vector<std::string_view> names = keys(known);
+  if (const std::string_view near = nearest(written, names); !near.empty())
+    return fmt::format("did you mean {}?", near);
+  if (names.size() > few) return fmt::format("name one of the {} that the file declares", names.size());
+  return fmt::format("there are {}", fmt::join(names, ", "));
 }
 
 class ContainerCheck {
@@ -83,22 +88,24 @@ class ContainerCheck {
 
   void references(std::string_view key, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
+      if (diagnostics_.full()) return;
       if (name == container_.name)
         refuse(key, fmt::format("names itself in {}", key), "name other containers only");
       else if (!host_.containers.contains(name) && good(key))
         refuse(key, fmt::format("names '{}' in {}, and there is no such container", name, key),
-               suggest(name, keys(host_.containers), "there is none"));
+               suggest(name, host_.containers, "there is none"));
     }
   }
 
   /// One list of targets from three tables: none twice, none inside a mount in which orlop makes no directory.
   void mounts() {
     for (const auto& [target, mount] : container_.volumes) {
+      if (diagnostics_.full()) return;
       if (!mount.volume.empty() && !host_.volumes.contains(mount.volume))
         diagnostics_.refuse(
             mount.places.of("volume"),
             fmt::format("container '{}' mounts volume '{}', which is not declared", container_.name, mount.volume),
-            suggest(mount.volume, keys(host_.volumes), fmt::format("declare it: [volume.{}]", mount.volume)));
+            suggest(mount.volume, host_.volumes, fmt::format("declare it: [volume.{}]", mount.volume)));
       place_at(target, mount.places.of(""));
     }
     for (const auto& [target, source] : container_.allow.host_paths)

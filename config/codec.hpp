@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -135,9 +136,9 @@ struct Set {
   static std::string type() { return List<Codec>::type(); }
   static bool read(const Value& value, std::vector<std::string>& into, const Context& context) {
     if (!List<Codec, max>::read(value, into, context)) return false;
+    std::set<std::string_view> seen;
     for (std::size_t i = 0; i < into.size(); ++i)
-      if (std::find(into.begin(), into.begin() + static_cast<std::ptrdiff_t>(i), into[i]) !=
-          into.begin() + static_cast<std::ptrdiff_t>(i))
+      if (!seen.insert(into[i]).second)
         return context.refuse(value.array[i].at, fmt::format("{} stands there twice", excerpt(into[i])),
                               "name it once");
     std::ranges::sort(into);

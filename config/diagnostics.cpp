@@ -89,34 +89,36 @@ std::string alternatives(std::span<const std::string_view> words) {
   return out;
 }
 
-void sort_by_place(std::vector<Error>& errors) {
-  const auto before = [](const Error& a, const Error& b) {
-    const Place& left = a.place.value();
-    const Place& right = b.place.value();
-    return left.line != right.line ? left.line < right.line : left.column < right.column;
-  };
-  std::ranges::stable_sort(errors, before);
-}
-
 void Diagnostics::refuse(Position at, std::string key, std::string fact, std::string allowed) {
   refuse(place(at, std::move(key)), std::move(fact), std::move(allowed));
 }
 
-void Diagnostics::refuse(Place place, std::string fact, std::string allowed) {
-  errors_.push_back(Error{
-      .kind = ErrorKind::config, .chain = {std::move(fact)}, .place = std::move(place), .remedy = std::move(allowed)});
+void Diagnostics::refuse(Place place, std::string fact, std::string allowed, ErrorKind kind) {
+  refused_.insert(place.key);
+  if (full()) {
+    ++left_out_;
+    return;
+  }
+  const std::pair at(place.line, place.column);
+  errors_.emplace(
+      at, Error{.kind = kind, .chain = {std::move(fact)}, .place = std::move(place), .remedy = std::move(allowed)});
 }
 
 bool Diagnostics::refused(std::string_view key) const {
-  return std::ranges::any_of(errors_, [&](const Error& error) {
-    const std::string& at = error.place->key;
-    return at.starts_with(key) && (at.size() == key.size() || at[key.size()] == '.');
-  });
+  const std::string inside = std::string(key) + '.';
+  const auto below = refused_.lower_bound(inside);
+  return refused_.contains(key) || (below != refused_.end() && below->starts_with(inside));
 }
 
 std::vector<Error> Diagnostics::take() && {
-  sort_by_place(errors_);
-  return std::move(errors_);
+  std::vector<Error> out;
+  for (auto& [at, error] : errors_) out.push_back(std::move(error));
+  if (left_out_ > 0)
+    out.push_back({.kind = ErrorKind::config,
+                   .chain = {fmt::format("{} more errors are left out", left_out_)},
+                   .place = out.back().place,
+                   .remedy = "correct those above first"});
+  return out;
 }
 
 }  // namespace orlop::config

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -29,8 +32,9 @@ std::string_view nearest(std::string_view written, std::span<const std::string_v
 /// `a, b or c`.
 std::string alternatives(std::span<const std::string_view> words);
 
-/// Sorts errors that all have a place into the order of the file.
-void sort_by_place(std::vector<Error>& errors);
+/// Errors that are told of one file; further ones are counted only, so that a hostile file cannot cost hours of
+/// spelling hints.
+inline constexpr std::size_t max_errors = 256;
 
 class Diagnostics {
  public:
@@ -40,7 +44,9 @@ class Diagnostics {
   /// there.
   void refuse(Position at, std::string key, std::string fact, std::string allowed);
   /// The same, at a place that was noted before.
-  void refuse(Place place, std::string fact, std::string allowed);
+  void refuse(Place place, std::string fact, std::string allowed, ErrorKind kind = ErrorKind::config);
+  /// Whether more errors would be left out: no need to look for a hint.
+  [[nodiscard]] bool full() const { return errors_.size() >= max_errors; }
   /// Whether anything at or below the dotted `key` was refused: what depends on it need not be judged.
   [[nodiscard]] bool refused(std::string_view key) const;
   [[nodiscard]] Place place(Position at, std::string key) const { return {file_, at.line, at.column, std::move(key)}; }
@@ -50,7 +56,9 @@ class Diagnostics {
 
  private:
   std::string file_;
-  std::vector<Error> errors_;
+  std::multimap<std::pair<std::uint32_t, std::uint32_t>, Error> errors_;  ///< by line and column
+  std::set<std::string, std::less<>> refused_;                            ///< their keys
+  std::size_t left_out_ = 0;
 };
 
 }  // namespace orlop::config

@@ -79,30 +79,33 @@ std::optional<Error> find_hazard(std::string_view text, const std::string& file)
 /// Turns the library's columns, which count code points, into bytes.
 class Lines {
  public:
-  explicit Lines(std::string_view text) : text_(text), starts_{0} {
-    for (std::size_t i = 0; i < text.size(); ++i)
-      if (text[i] == '\n') starts_.push_back(i + 1);
+  explicit Lines(std::string_view text) : text_(text) {
+    bool fresh = true;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if ((static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80U) continue;
+      if (fresh) lines_.push_back(points_.size());
+      points_.push_back(static_cast<std::uint32_t>(i));
+      fresh = text[i] == '\n';
+    }
+    if (fresh) lines_.push_back(points_.size());
+    points_.push_back(static_cast<std::uint32_t>(text.size()));
   }
   [[nodiscard]] Position position(const toml::source_position& from) const {
-    Position at{std::max<std::uint32_t>(from.line, 1), 1};
-    std::string_view line = this->line(at.line);
-    for (std::uint32_t point = 1; point < from.column && !line.empty(); ++point) {
-      std::size_t length = 1;
-      while (length < line.size() && (static_cast<unsigned char>(line[length]) & 0xC0U) == 0x80U) ++length;
-      at.column += static_cast<std::uint32_t>(length);
-      line.remove_prefix(length);
-    }
-    return at;
+    if (from.line == 0 || from.line > lines_.size() || from.column == 0) return {std::max(from.line, 1U), 1};
+    const std::size_t first = lines_[from.line - 1];
+    const std::size_t point = std::min(first + from.column - 1, points_.size() - 1);
+    return {from.line, points_[point] - points_[first] + 1};
   }
   [[nodiscard]] std::string_view line(std::uint32_t number) const {
-    if (number == 0 || number > starts_.size()) return {};
-    const std::string_view rest = text_.substr(starts_[number - 1]);
+    if (number == 0 || number > lines_.size()) return {};
+    const std::string_view rest = text_.substr(points_[lines_[number - 1]]);
     return rest.substr(0, rest.find_first_of("\r\n"));
   }
 
  private:
   std::string_view text_;
-  std::vector<std::size_t> starts_;
+  std::vector<std::uint32_t> points_;  ///< where each code point begins, and the end
+  std::vector<std::size_t> lines_;     ///< which of them begins each line
 };
 
 class Conversion {
@@ -111,7 +114,8 @@ class Conversion {
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
   Value value(const toml::node& node) {
-    Value out{.at = lines_.position(node.source().begin)};
+    Value out;
+    out.at = lines_.position(node.source().begin);
     switch (node.type()) {
       case toml::node_type::string:
         out.kind = Value::Kind::text;

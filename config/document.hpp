@@ -26,8 +26,8 @@ struct Value {
   std::int64_t integer = 0;
   double real = 0;
   bool boolean = false;
-  std::vector<Value> array = {};
-  std::vector<Entry> table = {};
+  std::vector<Value> array;
+  std::vector<Entry> table;
 };
 
 struct Entry {

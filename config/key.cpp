@@ -40,17 +40,18 @@ struct Walk {
   void entry(const Entry& entry, const std::string& prefix, const Context& context) const {
     const std::string path = prefix + entry.key;
     const Context inner = context.below(entry.key);
-    const std::vector<std::string_view> siblings = below(known, prefix);
     if (bare(entry.key)) {  // "a.b" as one quoted key is not the path a.b
       if (const auto exact = std::ranges::find(known, path); exact != known.end())
         return found(static_cast<std::size_t>(exact - known.begin()), entry.value, inner);
-      if (std::ranges::find(siblings, entry.key) != siblings.end()) return table(entry.value, path + ".", inner);
+      if (std::ranges::any_of(known, [&](std::string_view key) { return key.starts_with(path + "."); }))
+        return table(entry.value, path + ".", inner);
       if (std::ranges::find(later, path) != later.end()) {
         inner.refuse(entry.at, fmt::format("{} is not in this version", inner.key), "leave it out");
         return;
       }
     }
-    const std::string_view near = nearest(entry.key, siblings);
+    const std::vector<std::string_view> siblings = below(known, prefix);
+    const std::string_view near = context.diagnostics.full() ? "" : nearest(entry.key, siblings);
     inner.refuse(
         entry.at, fmt::format("unknown key {}", excerpt(entry.key)),
         near.empty() ? fmt::format("allowed here: {}", alternatives(siblings)) : fmt::format("did you mean {}?", near));

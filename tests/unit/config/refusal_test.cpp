@@ -275,3 +275,22 @@ TEST_CASE("every prefix of a good file is either good or refused with a place", 
       (void)errors(changed);
     }
 }
+
+TEST_CASE("a file made of errors alone is refused in a moment", "[config][T63]") {
+  const auto repeated = [](std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; out.size() < max_file_bytes - 64; ++i) {
+      std::string part(text);
+      if (const std::size_t at = part.find('%'); at != std::string::npos) part.replace(at, 1, std::to_string(i));
+      out += part;
+    }
+    return out;
+  };
+  const auto start = std::chrono::steady_clock::now();
+  for (const std::string& file : {repeated("[container.c%]\n"), repeated("[container.c%]\nafter=[\"d\",\"e\",\"f\"]\n"),
+                                  repeated("resuorces%=1\n"), web("command = [" + repeated("\"\u00FC\",") + "]"),
+                                  web("groups = [" + repeated("%,") + "]")})
+    CHECK(errors(file).size() <= max_errors + 1);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(30));
+  CHECK_THAT(errors(repeated("resuorces%=1\n")).back(), Contains("more errors are left out"));
+}
