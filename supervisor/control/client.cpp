@@ -44,6 +44,15 @@ std::unexpected<Error> bus_failure(int negative_errno, std::string fact) {
   return fail_errno(-negative_errno, "sd-bus", std::move(fact));
 }
 
+bool is_hang_up(int negative_errno) {
+  return negative_errno == -ENOTCONN || negative_errno == -ECONNRESET || negative_errno == -EPIPE;
+}
+
+std::unexpected<Error> turned_away() {
+  return fail(ErrorKind::limit, "the supervisor closed the connection at once",
+              "it does so when you have no role (root, or the group orlop) or too many connections");
+}
+
 std::unexpected<Error> connection_lost() {
   return fail_errno(ECONNRESET, "sd-bus", "the supervisor closed the connection");
 }
@@ -90,9 +99,7 @@ Result<void> authenticate(sd_bus* bus, Duration timeout) {
     int r = sd_bus_is_ready(bus);
     if (r > 0) return {};
     if (r == 0) r = sd_bus_process(bus, nullptr);
-    if (r < 0)
-      return fail(ErrorKind::limit, "the supervisor closed the connection at once",
-                  "it does so when you have no role (root, or the group orlop) or too many connections");
+    if (r < 0) return turned_away();
     if (r > 0) continue;
     const std::uint64_t now = monotonic_usec();
     if (now >= deadline) return fail_errno(ETIMEDOUT, "sd-bus", "the supervisor did not answer in time");
@@ -163,7 +170,7 @@ Result<Message> transact(sd_bus* bus, const Message& request, std::uint64_t time
   Message answer;
   sd_bus_slot* raw = nullptr;
   if (const int r = sd_bus_call_async(bus, &raw, request.get(), keep_answer, &answer, timeout_usec); r < 0)
-    return r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE ? connection_lost() : bus_failure(r, "cannot send a call");
+    return is_hang_up(r) ? connection_lost() : bus_failure(r, "cannot send a call");
   const std::unique_ptr<sd_bus_slot, SlotUnref> slot(raw);
   while (!answer) {
     int r = sd_bus_process(bus, nullptr);
@@ -306,7 +313,7 @@ Result<Client> Client::connect(const std::string& socket_path, Duration timeout)
   (void)socket->release();  // the bus has it now
   int r = sd_bus_negotiate_fds(bus, 1);
   if (r >= 0) r = sd_bus_start(bus);
-  if (r < 0) return bus_failure(r, "cannot speak to the supervisor");
+  if (r < 0) return is_hang_up(r) ? turned_away() : bus_failure(r, "cannot speak to the supervisor");
   if (Result<void> ready = authenticate(bus, timeout); !ready) return pass(std::move(ready));
   return client;
 }
