@@ -80,11 +80,14 @@ Result<void> Group::watch() {
     return pass(std::move(events));
   }
   events_ = std::move(*events);
+  // A kernfs file that was never read counts as changed: read once, so that only what comes later wakes anybody.
+  if (Result<std::string> armed = reread_interface_file(events_); !armed) return pass(std::move(armed));
   const BorrowedFd memory = tree_->containers_of(Controller::memory);
   if (tree_->facts.version_of(Controller::memory) == Version::v2) {
     Result<UniqueFd> oom = sys::open_beneath(memory, name + "/memory.events", O_RDONLY);
     if (!oom) return pass(std::move(oom));
     oom_ = std::move(*oom);
+    if (Result<std::string> armed = reread_interface_file(oom_); !armed) return pass(std::move(armed));
     return {};
   }
   // v1: the kernel writes to an eventfd that is registered with the group, which keeps no other descriptor of ours.

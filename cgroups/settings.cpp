@@ -51,11 +51,9 @@ Result<std::vector<Setting>> settings(const Limits& limits, const Facts& facts) 
                 "leave 'cpus' out, or see 'orlop doctor'");
 
   std::vector<Setting> all;
-  const auto set = [&all](std::optional<Controller> controller, std::string file, std::string value) {
+  const auto set = [&all](Controller controller, std::string file, std::string value) {
     all.push_back({.controller = controller, .file = std::move(file), .value = std::move(value)});
   };
-  set(std::nullopt, "cgroup.max.depth", "0");
-  set(std::nullopt, "cgroup.max.descendants", "0");
   set(Controller::pids, "pids.max", fmt::to_string(limits.pids_max));
   all.push_back(cpu_weight_setting(limits.cpu_weight, *facts.version_of(Controller::cpu)));
   const std::uint64_t quota_us = limits.cpu_max_millis * (period_us / 1000);

@@ -2,7 +2,6 @@
 // printed and compared without privileges.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@ namespace orlop::cgroups {
 
 /// One write of a start: `value` into `file` of the leaf.
 struct Setting {
-  std::optional<Controller> controller;  ///< whose hierarchy; nothing: the cgroup2 leaf itself
+  Controller controller = Controller::cpu;  ///< in whose hierarchy
   std::string file;
   std::string value;
 

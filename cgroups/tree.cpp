@@ -224,6 +224,9 @@ Result<Tree> Tree::make(const Hierarchies& hierarchies, const Options& options) 
   Result<UniqueFd> containers = make_directory(handles->own, "c", group_mode);
   if (!containers) return fail(std::move(containers), doing);
   handles->containers = std::move(*containers);
+  // One level of leaves and nothing below: no process of a container, whatever it may write, makes a group.
+  if (Result<void> written = write_interface_file(handles->containers, "cgroup.max.depth", "1"); !written)
+    return fail(std::move(written), doing);
 
   // Before controllers are handed down: a group with processes can hand none down ("no internal processes"). It is
   // right on every host: a process that sits in a group which was killed once may clone nobody into another group.

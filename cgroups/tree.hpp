@@ -39,7 +39,8 @@ class Tree {
   /// Makes the groups of one start with their limits, without a process. On failure nothing is left behind.
   /// conflict/… when this start has groups already; unsupported/… see settings().
   [[nodiscard]] Result<Group> create(const Leaf& leaf, const Limits& limits) const;
-  /// The groups of a start that a predecessor made. not_found/… when they are gone.
+  /// The groups of a start that a predecessor made. Its watches tell what comes from now on: ask events() and
+  /// oom_reported() once for what came before. not_found/… when they are gone.
   [[nodiscard]] Result<Group> open(const Leaf& leaf) const;
   /// Every start that has groups, sorted; a half-made or half-removed one is listed too.
   [[nodiscard]] Result<std::vector<Leaf>> list() const;

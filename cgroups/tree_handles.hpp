@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/fd.hpp"
@@ -26,10 +26,10 @@ struct TreeHandles {
   UniqueFd device_filter;  ///< the loaded program; none when Facts say so
   Facts facts;
 
-  /// The directory that holds the leaves where `controller` lives; nothing: the cgroup2 one.
-  [[nodiscard]] BorrowedFd containers_of(std::optional<Controller> controller) const {
+  /// The directory that holds the leaves where `controller` lives.
+  [[nodiscard]] BorrowedFd containers_of(Controller controller) const {
     for (const V1Handles& hierarchy : v1)
-      if (controller && std::ranges::find(hierarchy.controllers, *controller) != hierarchy.controllers.end())
+      if (std::ranges::find(hierarchy.controllers, controller) != hierarchy.controllers.end())
         return hierarchy.containers;
     return containers;
   }

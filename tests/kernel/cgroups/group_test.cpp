@@ -55,8 +55,9 @@ TEST_CASE("a group is populated from its first process to its last, and each cha
   TestTree tree;
   Result<Group> group = tree->create({"web", 1}, {});
   REQUIRE(group);
-  CHECK_FALSE(group->events()->populated);
   CHECK_FALSE(ready(group->events_watch(), Duration::zero()));
+  CHECK_FALSE(ready(group->oom_watch(), Duration::zero()));
+  CHECK_FALSE(group->events()->populated);
   sys::Pipe gate = sys::pipe().value();
   Task task(*group, [&] {
     gate.write.reset();

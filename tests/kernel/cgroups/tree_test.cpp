@@ -38,6 +38,38 @@ int in_child(const std::function<int()>& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+// A group of the cgroup2 tree such as a service manager makes for one service, which orlop is then started in.
+class ServiceGroup {
+ public:
+  ServiceGroup() { REQUIRE(::mkdir(path_.c_str(), 0755) == 0); }
+  ~ServiceGroup() {
+    Hierarchies hierarchies = discover().value();
+    hierarchies.unified.own_group = name().substr(1);
+    if (Result<Tree> tree = Tree::make(hierarchies, own(0)); tree) CHECK(tree->remove());
+    CHECK(::rmdir(path_.c_str()) == 0);
+  }
+  ServiceGroup(const ServiceGroup&) = delete;
+  [[nodiscard]] std::string name() const { return "/" + path_.substr(path_.rfind('/') + 1); }
+  [[nodiscard]] bool has_controllers() const {
+    return slurp(path_ + "/cgroup.controllers").find("memory") != std::string::npos;
+  }
+  /// What orlop is told when `process` is its own; 0: none.
+  [[nodiscard]] Tree::Options own(pid_t process) const {
+    Tree::Options options{.state_directory = "/nonexistent" + name(), .parent = {}, .own_processes = {}};
+    if (process != 0) options.own_processes = {process};
+    return options;
+  }
+  int in_child(const std::function<int()>& body) const {
+    return ::in_child([&] {
+      spill(path_ + "/cgroup.procs", "0");
+      return body();
+    });
+  }
+
+ private:
+  std::string path_ = fmt::format("{}/orlop-test-service-{}", discover().value().unified.mount_point, ::getpid());
+};
+
 }  // namespace
 
 TEST_CASE("a new subtree has the controllers that a container needs, and says what is lacking", "[cgroups]") {
@@ -195,6 +227,42 @@ TEST_CASE("without a named parent orlop's own processes move into self, and a su
   CHECK(tree.remove());
   CHECK(status == 0);
   CHECK(::access(fmt::format("{}/{}", before.unified.mount_point, tree.facts().group).c_str(), F_OK) != 0);
+}
+
+TEST_CASE("a service's own group hands its controllers down once orlop's processes have left it for self",
+          "[cgroups]") {
+  ServiceGroup service;
+  if (!service.has_controllers()) ORLOP_SKIP("no controllers on cgroup v2 here");
+  CHECK(service.in_child([&] {
+    const Tree tree = Tree::make(discover().value(), service.own(::getpid())).value();
+    const Result<Group> group = tree.create({"web", 1}, {});
+    return group && *group->remove() ? 0 : 1;
+  }) == 0);
+}
+
+TEST_CASE("in a group that others' processes share no container is started, the reason is told, and they stay there",
+          "[cgroups]") {
+  ServiceGroup service;
+  if (!service.has_controllers()) ORLOP_SKIP("no controllers on cgroup v2 here");
+  CHECK(service.in_child([&] {
+    sys::Pipe gate = sys::pipe().value();
+    const pid_t other = ::fork();
+    if (other == 0) {
+      gate.write.reset();
+      char byte = 0;
+      ::_exit(static_cast<int>(::read(gate.read.get(), &byte, 1)));
+    }
+    const Tree tree = Tree::make(discover().value(), service.own(::getpid())).value();
+    const bool stayed = group_of(fmt::to_string(other), "") == service.name();
+    const bool told = std::ranges::any_of(tree.facts().lacking, [](const Lack& lack) {
+      return lack.what == "controller memory" && lack.why.find("not orlop's") != std::string::npos;
+    });
+    const Result<Group> group = tree.create({"web", 1}, {});
+    const bool refused = !group && group.error().kind == ErrorKind::unsupported && tree.list()->empty();
+    gate.write.reset();
+    (void)::waitpid(other, nullptr, 0);
+    return stayed && told && refused ? 0 : 1;
+  }) == 0);
 }
 
 TEST_CASE("guaranteed memory is kept on every level of orlop's own", "[cgroups]") {
