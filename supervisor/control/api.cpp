@@ -1,17 +1,18 @@
 #include "supervisor/control/api.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/name.hpp"
-#include "base/sys.hpp"
+#include "supervisor/control/arguments.hpp"
 #include "supervisor/control/connection.hpp"
 
 namespace orlop::control {
@@ -40,7 +41,7 @@ BusMessage error_answer(sd_bus_message* call, const Error& error) {
   sd_bus_message* answer = nullptr;
   const std::string name = error_name(error.kind);
   const std::string words = text(error);
-  const sd_bus_error bus_error = SD_BUS_ERROR_MAKE_CONST(name.c_str(), words.c_str());
+  const sd_bus_error bus_error{name.c_str(), words.c_str(), 0};
   (void)sd_bus_message_new_method_error(call, &answer, &bus_error);  // null when there is no memory
   return BusMessage(answer);
 }
@@ -81,86 +82,20 @@ struct Invocation {
   }
 };
 
-std::unexpected<Error> unreadable(int negative_errno) {
-  return fail_errno(-negative_errno, "sd-bus", "cannot read the arguments of the call");
-}
-
-Result<std::string> read_string(sd_bus_message* message) {
-  const char* string = nullptr;
-  if (const int r = sd_bus_message_read_basic(message, 's', &string); r < 0) return unreadable(r);
-  return std::string(string);
-}
-
-// The next descriptor, one of the caller's own to keep.
-Result<UniqueFd> read_fd(sd_bus_message* message) {
-  int fd = -1;
-  if (const int r = sd_bus_message_read_basic(message, 'h', &fd); r < 0) return unreadable(r);
-  return sys::duplicate(BorrowedFd(fd));
-}
-
-Result<std::string> read_volume(sd_bus_message* message) {
-  Result<std::string> name = read_string(message);
-  if (name && !is_valid_name(*name))
-    return fail(ErrorKind::config, "this is no name of a volume", fmt::format("a name is {}", name_rule));
-  return name;
-}
-
-// Words that the service parses: bounded and printable, so that they can stand in messages and records.
-Result<std::string> read_word(sd_bus_message* message, std::string_view what, std::size_t max_bytes) {
-  Result<std::string> word = read_string(message);
-  if (!word) return word;
-  const bool printable = std::ranges::all_of(*word, [](char c) { return c > ' ' && c <= '~'; });
-  if (word->empty() || word->size() > max_bytes || !printable)
-    return fail(ErrorKind::config, fmt::format("this is no {}: 1 to {} printable characters", what, max_bytes));
-  return word;
-}
-
-Result<void> require_type(const UniqueFd& fd, mode_t type, std::string_view what) {
-  struct stat status{};
-  if (::fstat(fd.get(), &status) < 0) return fail_errno(errno, "fstat", fmt::format("cannot look at {}", what));
-  if ((status.st_mode & S_IFMT) == type) return {};
-  const std::string_view wanted = type == S_IFDIR ? "a directory" : type == S_IFIFO ? "a pipe" : "a regular file";
-  return fail(ErrorKind::config, fmt::format("{} is not {}", what, wanted));
-}
-
-// Reads an a{sv}: `take` reads the value of the key it knows and returns true, or false for a key that it does not
-// know.
-template <class Take>
-Result<void> read_options(sd_bus_message* message, Take take) {
-  int r = sd_bus_message_enter_container(message, 'a', "{sv}");
-  while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-    const Result<std::string> key = read_string(message);
-    if (!key) return std::unexpected(key.error());
-    char type = 0;
-    const char* contents = nullptr;
-    r = sd_bus_message_peek_type(message, &type, &contents);
-    if (r >= 0) r = sd_bus_message_enter_container(message, 'v', contents);
-    if (r < 0) break;
-    const Result<bool> taken = take(*key);
-    if (!taken) return fail(taken.error(), fmt::format("option '{}'", *key));
-    if (!*taken) return fail(ErrorKind::config, fmt::format("there is no option '{}'", *key));
-    r = sd_bus_message_exit_container(message);
-    if (r >= 0) r = sd_bus_message_exit_container(message);
-  }
-  if (r >= 0) r = sd_bus_message_exit_container(message);
-  if (r < 0) return unreadable(r);
-  return {};
-}
-
 Result<void> apply(Invocation& in) {
   ApplyRequest request;
   Result<UniqueFd> file = read_fd(in.message);
   if (!file) return pass(std::move(file));
+  if (Result<void> right = require_type(*file, S_IFREG, "the host file"); !right) return right;
   request.file = std::move(*file);
-  Result<std::string> name = read_string(in.message);
+  Result<std::string> name = read_path(in.message);
   if (!name) return pass(std::move(name));
   request.file_name = std::move(*name);
-  if (Result<void> regular = require_type(request.file, S_IFREG, "the host file"); !regular) return regular;
   Result<void> options = read_options(in.message, [&](const std::string& key) -> Result<bool> {
     if (key != "dry_run") return false;
-    int value = 0;
-    if (const int r = sd_bus_message_read_basic(in.message, 'b', &value); r < 0) return unreadable(r);
-    request.dry_run = value != 0;
+    const Result<bool> value = read_bool(in.message);
+    if (!value) return value;
+    request.dry_run = *value;
     return true;
   });
   if (!options) return options;
@@ -168,26 +103,23 @@ Result<void> apply(Invocation& in) {
   return {};
 }
 
-Result<std::vector<std::string>> read_paths(sd_bus_message* message) {
-  std::vector<std::string> paths;
-  int r = sd_bus_message_enter_container(message, 'a', "s");
-  const char* path = nullptr;
-  while (r >= 0 && (r = sd_bus_message_read_basic(message, 's', &path)) > 0) paths.emplace_back(path);
-  if (r >= 0) r = sd_bus_message_exit_container(message);
-  if (r < 0) return unreadable(r);
-  return paths;
-}
-
-// The pipe's other end is the client's: what it does not read must not stop the writer.
-Result<UniqueFd> read_progress(sd_bus_message* message) {
-  Result<UniqueFd> pipe = read_fd(message);
-  if (!pipe) return pipe;
-  if (Result<void> is_pipe = require_type(*pipe, S_IFIFO, "where progress goes"); !is_pipe)
-    return pass(std::move(is_pipe));
-  const int flags = ::fcntl(pipe->get(), F_GETFL);
-  if (flags < 0 || ::fcntl(pipe->get(), F_SETFL, flags | O_NONBLOCK) < 0)
-    return fail_errno(errno, "fcntl", "cannot make the pipe for progress non-blocking");
-  return pipe;
+Result<bool> take_import_option(sd_bus_message* message, const std::string& key, ImportRequest& request) {
+  if (key == "name" || key == "reference") {
+    Result<std::string> word = read_word(message, key, 512);
+    if (!word) return pass(std::move(word));
+    (key == "name" ? request.name : request.reference) = std::move(*word);
+  } else if (key == "mkdir") {
+    Result<std::vector<std::string>> paths = read_paths(message);
+    if (!paths) return pass(std::move(paths));
+    request.mkdir = std::move(*paths);
+  } else if (key == "progress") {
+    Result<UniqueFd> pipe = read_pipe(message, "where progress goes");
+    if (!pipe) return pass(std::move(pipe));
+    request.progress = std::move(*pipe);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 Result<void> import_image(Invocation& in) {
@@ -195,32 +127,15 @@ Result<void> import_image(Invocation& in) {
   Result<UniqueFd> source = read_fd(in.message);
   if (!source) return pass(std::move(source));
   request.source = std::move(*source);
-  const Result<std::string> kind = read_string(in.message);
+  const Result<std::string> kind = read_word(in.message, "kind of source", 16);
   if (!kind) return std::unexpected(kind.error());
   if (*kind != "layout" && *kind != "archive")
     return fail(ErrorKind::config, "the kind of an image's source is 'layout' or 'archive'");
   request.kind = *kind == "layout" ? ImageSource::layout : ImageSource::archive;
   const mode_t type = request.kind == ImageSource::layout ? S_IFDIR : S_IFREG;
   if (Result<void> right = require_type(request.source, type, "the image's source"); !right) return right;
-
-  Result<void> options = read_options(in.message, [&](const std::string& key) -> Result<bool> {
-    if (key == "name" || key == "reference") {
-      Result<std::string> word = read_word(in.message, key, 512);
-      if (!word) return pass(std::move(word));
-      (key == "name" ? request.name : request.reference) = std::move(*word);
-    } else if (key == "mkdir") {
-      Result<std::vector<std::string>> paths = read_paths(in.message);
-      if (!paths) return pass(std::move(paths));
-      request.mkdir = std::move(*paths);
-    } else if (key == "progress") {
-      Result<UniqueFd> progress = read_progress(in.message);
-      if (!progress) return pass(std::move(progress));
-      request.progress = std::move(*progress);
-    } else {
-      return false;
-    }
-    return true;
-  });
+  Result<void> options =
+      read_options(in.message, [&](const std::string& key) { return take_import_option(in.message, key, request); });
   if (!options) return options;
   in.service().import_image(in.peer(), std::move(request), in.reply<std::string>());
   return {};

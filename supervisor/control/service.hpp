@@ -63,7 +63,7 @@ class Reply {
 
 struct ApplyRequest {
   UniqueFd file;          ///< a regular file; read it by pread from offset 0
-  std::string file_name;  ///< as the operator wrote it, for messages
+  std::string file_name;  ///< as the operator wrote it, for messages; no control characters
   bool dry_run = false;
 };
 
@@ -74,7 +74,7 @@ struct ImportRequest {
   ImageSource kind = ImageSource::layout;
   std::string name = {};                ///< the name for people; empty: from the image
   std::string reference = {};           ///< which image of the layout's index; empty: the only one
-  std::vector<std::string> mkdir = {};  ///< absolute paths to add at sealing
+  std::vector<std::string> mkdir = {};  ///< paths to add at sealing, not yet parsed
   UniqueFd progress = {};               ///< a pipe for lines of text, set not to block; may be none
 };
 
