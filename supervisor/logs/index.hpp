@@ -20,10 +20,10 @@ namespace orlop::logs {
 
 enum class RecordKind : std::uint32_t {
   time = 1,       ///< bytes from `offset` on came at `wall_ns` or up to 10 ms later
-  gap = 2,        ///< `value` bytes are missing before `offset`; 0 only carries `drop_counter` on
+  gap = 2,        ///< `value` bytes are missing at `offset`
   run_start = 3,  ///< bytes from `offset` on belong to the run with start number `value`
   run_end = 4,    ///< the run with start number `value` has ended; its last byte is before `offset`
-  next = 5,       ///< the stream goes on in generation `value`; always the last record of an index
+  next = 5,       ///< the stream goes on in generation `value`; no byte follows, a last gap may
 };
 
 struct Record {

@@ -37,38 +37,38 @@ class StreamReader {
   StreamReader(Stream stream, std::vector<Generation> generations);
   /// The next line, or nothing while there is none. `at_end` true: an unfinished last line is given too.
   Result<std::optional<Line>> next(bool at_end);
-  /// Goes on with what a later source of the same stream holds beyond this one.
+  /// Goes on with what a later source of the same stream holds beyond this one, and closes what is read to its end.
   void extend(std::vector<Generation> generations);
   /// The files say that the stream goes on in a generation that this reader does not have.
   [[nodiscard]] bool wants_more() const;
-  /// Begins again at the first byte.
+  /// Begins again at the first byte of what is open.
   void rewind();
 
  private:
-  struct Position;
-  Result<bool> advance();
-  Result<void> enter_generation();
+  void enter_generation();
   void apply(const Record& record);
-  void take_line(std::size_t bytes);
-  void finish_line();
-  Result<bool> read_bytes();
+  Result<bool> advance();
+  Result<void> read_until(std::uint64_t offset);
+  std::optional<Line> take_line(bool at_end);
 
   Stream stream_;
   std::vector<Generation> generations_;
   std::size_t current_ = 0;
   bool entered_ = false;
-  std::optional<IndexCursor> cursor_;
-  std::optional<Record> ahead_;
-  std::uint64_t offset_ = 0;
+  std::optional<IndexCursor> cursor_;  ///< nothing: the generation's index was lost
+  std::optional<Record> ahead_;        ///< the next record, not yet reached by offset_
+  std::uint64_t offset_ = 0;           ///< of the log: the next byte to read
   std::optional<std::uint64_t> goes_on_in_;
-  WallTime time_{};
+
+  WallTime time_{};  ///< what the records say of bytes read now
   std::uint64_t start_ = 0;
-  std::string pending_;       ///< bytes read and not yet given, beginning with an unfinished line
-  std::size_t searched_ = 0;  ///< how much of pending_ holds no newline
-  WallTime pending_time_{};
-  std::uint64_t pending_start_ = 0;
-  bool line_ended_ = false;  ///< what is pending ends here, newline or not
-  std::uint64_t gap_ = 0;
+  bool running_ = false;
+  std::string pending_;  ///< bytes read; those before begin_ are given
+  std::size_t begin_ = 0;
+  WallTime line_time_{};  ///< of the line that begins at begin_
+  std::uint64_t line_start_ = 0;
+  bool line_ended_ = false;  ///< the line that is pending ends here, newline or not
+  std::optional<Line> gap_;
 };
 
 /// Which lines.
@@ -97,8 +97,7 @@ class Reader {
  private:
   Reader(Source source, Query query);
   Result<std::optional<Line>> next_merged();
-  Result<void> choose_previous_run();
-  Result<void> skip_to_last();
+  Result<void> skip_to_last(std::uint64_t wanted_lines);
   [[nodiscard]] bool wanted(const Line& line) const;
 
   Query query_;

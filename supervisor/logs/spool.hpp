@@ -7,8 +7,9 @@
 // from
 //    the pipe and lengthens the file in one call, so the file's size is the place to go on (splice at an explicit
 //    offset; O_APPEND is refused by splice).
-// 2. Dropped bytes are counted by the kernel too: they are spliced to the end of `stdout.dropped`, a scratch file of at
-//    most 1.25 MiB whose size is the count. /dev/null would keep no count for a successor. A gap record takes over
+// 2. Dropped bytes are counted by the kernel too: they are spliced to the end of `stdout.dropped`, a scratch file of
+// less
+//    than 2 MiB whose size is the count. /dev/null would keep no count for a successor. A gap record takes over
 //    what the size has grown since the last record, always before the next byte that is kept.
 // 3. Only when the disk takes neither log nor scratch do bytes go to /dev/null; their count is then in memory until the
 //    index takes it (tried every second), and a kill in that time loses that count.
@@ -80,8 +81,9 @@ class Spool {
   /// descriptors, a third while it drops.
   static Result<Spool> open(BorrowedFd directory, std::string folder, Stream stream, Limits limits, Moment now);
 
-  /// Marks the begin of the run with start number `start`. Does nothing if that run is the current one (adoption).
-  Result<void> begin_run(std::uint64_t start, Moment now);
+  /// Marks the begin of the run with start number `start`. Does nothing if that run is the current one (adoption). If
+  /// the disk does not take the mark, no byte of the run is kept before it does.
+  void begin_run(std::uint64_t start, Moment now);
   /// Moves what is in the pipe, within rate and disk. Never waits.
   Pumped pump(BorrowedFd pipe, Moment now);
   /// After the run's exit: moves what the pipe holds now, whatever the rate (last words matter most; a pipe holds at
@@ -99,13 +101,16 @@ class Spool {
   Result<void> recover(Moment now);
   Result<bool> adopt_generation(std::uint64_t generation);
   Result<void> new_generation(std::uint64_t generation, Moment now);
-  Result<void> append(RecordKind kind, std::uint64_t value, Moment now);
-  Result<void> rotate_if_full(Moment now);
-  Result<void> mark_time(Moment now);
+  Result<void> append(RecordKind kind, std::uint64_t value, Moment now, std::uint64_t drop_counter);
+  Result<void> record_run(Moment now);
+  Result<void> open_scratch();
   Result<void> record_gap(Moment now);
+  Result<void> rotate_if_full(Moment now);
+  void mark_time(Moment now);
   Result<std::uint64_t> keep(BorrowedFd pipe, std::uint64_t bytes, Moment now);
-  std::uint64_t drop(BorrowedFd pipe, std::uint64_t bytes, Moment now);
-  Result<std::uint64_t> drop_counted(BorrowedFd pipe, std::uint64_t bytes);
+  Result<std::uint64_t> drop(BorrowedFd pipe, std::uint64_t bytes, Moment now);
+  Result<std::uint64_t> drop_counted(BorrowedFd pipe, std::uint64_t bytes, Moment now);
+  /// Bytes dropped that no gap record tells of yet.
   [[nodiscard]] std::uint64_t unrecorded() const { return dropped_size_ - drop_counter_ + uncounted_; }
 
   BorrowedFd directory_;
@@ -122,9 +127,14 @@ class Spool {
   std::uint64_t slots_ = 0;  ///< records in the index
   std::uint64_t start_ = 0;
   bool running_ = false;
-  Moment last_mark_{};
-  std::uint64_t last_mark_offset_ = 0;
-  bool marked_ = false;  ///< whether the two above say something
+  bool run_recorded_ = true;  ///< whether the index says that the run has begun
+  bool continued_ = false;    ///< whether the index says that the stream goes on in the next generation
+
+  struct Mark {
+    std::uint64_t offset = 0;
+    BootTime when{};
+  };
+  std::optional<Mark> last_mark_;
 
   UniqueFd dropped_;                ///< the scratch file, open while there are drops to record
   std::uint64_t dropped_size_ = 0;  ///< its size
