@@ -22,6 +22,9 @@ inline constexpr Duration retry_delay = std::chrono::seconds(1);
 /// How long after a kill of a group without an exit it is killed again.
 inline constexpr Duration kill_again_delay = std::chrono::seconds(5);
 
+/// How soon after its start, and how often within its start period, a container is probed; `interval` if that is less.
+inline constexpr Duration first_probe_delay = std::chrono::seconds(1);
+
 /// Takes `event`, which happened at `now`, into `state` and returns what is to be done. `now` never goes back.
 Effects decide(State& state, const Event& event, BootTime now);
 

@@ -23,6 +23,7 @@ struct Announce {
   Phase to = Phase::gone;
   Step step = Step::want;
   Reason reason;
+  std::optional<ExitStatus> exit = {};  ///< when it speaks of an exit
 };
 
 /// Write the record, whole. Answer: Persisted or PersistFailed. `power_loss`: the operator's word changed.

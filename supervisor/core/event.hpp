@@ -41,9 +41,14 @@ struct Found {
 struct Recovered {
   HostWanted wanted;
   std::map<std::string, Record> records;
-  std::vector<Found> found;  ///< every start that the guardian knows, whether a record names it or not
-  Start reserved = 0;        ///< as last reserved; 0 in a new state directory
-  bool fresh = false;        ///< the guardian is new: a boot, or a start of the service. No deadline of a record holds
+  /// Every start that the guardian knows, whether a record names it or not: what no record names is ended. Only those
+  /// of a name whose record could not be read are left out, here and in Exited, and so are left alone.
+  std::vector<Found> found;
+  Start reserved = 0;  ///< as last reserved; 0 in a new state directory
+  /// Names the guardian's life, such as the boot id and the guardian's start time: the same for every orlopd under one
+  /// guardian, never the same for two. A record of another era is of an earlier boot or start of the service: nothing
+  /// of its start runs, and none of its times holds.
+  std::string era;
   bool hands_off = false;
 };
 

@@ -40,7 +40,8 @@ constexpr std::array<StepWord, step_count> step_words{{
     {Step::exit, "exit", "its first process has ended"},
     {Step::lose, "lose", "a new orlopd finds that it ended unseen or never ran"},
     {Step::stop, "stop", "it is not to run now"},
-    {Step::fall_ill, "fall ill", "its health check failed too often"},
+    {Step::fall_ill, "fall ill", "its health check failed too often, and it is stopped for it"},
+    {Step::ail, "ail", "its health check failed too often, and the host file asks only for a report"},
     {Step::recover, "recover", "its health check succeeds, for the first time or again"},
     {Step::run_out, "run out", "the kernel killed inside it for memory"},
     {Step::signal, "signal", "an operator sends a signal"},
@@ -107,7 +108,7 @@ bool is_ready(const Container& container) {
   if (!container.wanted) return false;
   if (container.wanted->run != Run::always) return container.record.phase == Phase::stopped && container.record.done;
   return container.record.phase == Phase::running &&
-         (container.health == Health::none || container.health == Health::healthy);
+         (!container.record.launched.health || container.health == Health::healthy);
 }
 
 }  // namespace orlop::core

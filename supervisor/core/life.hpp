@@ -37,7 +37,8 @@ enum class Step : std::uint8_t {
   exit,            ///< its first process has ended
   lose,            ///< a new orlopd finds that it ended unseen or never ran
   stop,            ///< it is not to run now
-  fall_ill,        ///< it is unhealthy
+  fall_ill,        ///< it is unhealthy, and is stopped for it
+  ail,             ///< it is unhealthy, and the host file asks only for a report
   recover,         ///< it is healthy
   run_out,         ///< the kernel says that its memory is used up
   signal,          ///< an operator sends a signal
@@ -86,6 +87,7 @@ inline constexpr Transition life_table[] = {
     {Phase::running,   Step::stop,           Phase::stopping},
     {Phase::running,   Step::fall_ill,       Phase::stopping},
     {Phase::running,   Step::run_out,        Phase::stopping},
+    {Phase::running,   Step::ail,            Phase::running},
     {Phase::running,   Step::recover,        Phase::running},
     {Phase::running,   Step::signal,         Phase::running},
     {Phase::running,   Step::adopt,          Phase::running},
@@ -104,7 +106,6 @@ inline constexpr Transition life_table[] = {
     {Phase::exited,    Step::wait,           Phase::backoff},
     {Phase::exited,    Step::rest,           Phase::stopped},
     {Phase::exited,    Step::give_up,        Phase::failed},
-    {Phase::exited,    Step::forget,         Phase::gone},
     {Phase::exited,    Step::cleanup_failed, Phase::exited},
     {Phase::exited,    Step::not_recorded,   Phase::exited},
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.hpp"
 #include "supervisor/core/life.hpp"
 #include "supervisor/core/reason.hpp"
 #include "supervisor/core/wanted.hpp"
@@ -20,8 +21,8 @@ using Start = std::uint64_t;
 enum class Wish : std::uint8_t { run, stop };
 std::string_view to_string(Wish wish);
 
-/// What is written of a container before what it allows is done. Times are of the boot clock and mean nothing after
-/// a reboot, which is why the first orlopd of a boot reads no deadline from them.
+/// What is written of a container before what it allows is done. Times are of the boot clock and mean nothing in
+/// another era.
 struct Record {
   Wish wish = Wish::run;
   Phase phase = Phase::gone;
@@ -38,6 +39,7 @@ struct Record {
   std::uint32_t failures = 0;       ///< restarts in a row without a run of backoff_max
   std::vector<BootTime> recent;     ///< restarts within the window of the limit
   std::optional<BootTime> wake_at;  ///< backoff: when it is over
+  std::string era;                  ///< the guardian's life in which this was written (event::Recovered)
   friend bool operator==(const Record&, const Record&) = default;
 };
 
@@ -47,10 +49,11 @@ struct Container {
   Record record;
 
   // How far the disk has followed. A record is safe when `written` has reached `revision`.
-  std::uint64_t revision = 0;           ///< of the last Persist
-  std::uint64_t written = 0;            ///< of the last Persisted
-  std::optional<BootTime> rewrite_at;   ///< a write failed and is tried again then
-  std::optional<Start> unacknowledged;  ///< ended, and the guardian may forget it once the record is safe
+  std::uint64_t revision = 0;                        ///< of the last Persist
+  std::uint64_t written = 0;                         ///< of the last Persisted
+  Durability durability = Durability::until_reboot;  ///< of the writes up to the next that succeeds
+  std::optional<BootTime> rewrite_at;                ///< a write failed and is tried again then
+  std::vector<Start> unacknowledged;                 ///< ended; the guardian may forget them once the record is safe
 
   Health health = Health::none;
   std::uint32_t probe_failures = 0;  ///< in a row
@@ -71,14 +74,16 @@ enum class Shutdown : std::uint8_t { no, asked, done };
 
 /// Everything. Made by the Recovered event; a value, so that tests can copy and compare what they like.
 struct State {
-  std::map<std::string, Container> containers;
+  std::map<std::string, Container> containers = {};
+  std::string era = {};
   bool hands_off = false;  ///< adopt and report; start nothing until an operator asks for it
   Shutdown shutdown = Shutdown::no;
-  Start last_start = 0;                ///< handed out
-  Start reserved = 0;                  ///< numbers up to this one may be handed out: the disk knows
-  Start reserving = 0;                 ///< asked of the disk
-  std::optional<BootTime> reserve_at;  ///< a reservation failed and is tried again then
-  std::optional<BootTime> wake_at;     ///< what the executor's one timer is set to
+  std::uint64_t last_revision = 0;  ///< of all records, so that a late answer fits no later container of that name
+  Start last_start = 0;             ///< handed out
+  Start reserved = 0;               ///< numbers up to this one may be handed out: the disk knows
+  Start reserving = 0;              ///< asked of the disk
+  std::optional<BootTime> reserve_at = {};  ///< a reservation failed and is tried again then
+  std::optional<BootTime> wake_at = {};     ///< what the executor's one timer is set to
 };
 
 }  // namespace orlop::core
