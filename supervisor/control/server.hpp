@@ -62,7 +62,8 @@ class Server {
                                                 Service& service);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
-  /// Closes every connection. Replies that are still kept become answers to nobody.
+  /// Closes every connection. Replies that are still kept become answers to nobody. Not to be called below a call of
+  /// Service.
   ~Server();
 
   /// Tells all clients of a container that service.containers() now has (InterfacesAdded).

@@ -16,6 +16,12 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration promptly = 100ms;  // what a call of the owner may take meanwhile (T62)
+// The sanitizer keeps freed memory: nothing can be said of what comes back.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool memory_counts = false;
+#else
+constexpr bool memory_counts = true;
+#endif
 constexpr std::size_t slack_bytes = std::size_t{4} << 20;
 
 Duration time_of_a_call(const ServerProcess& server) {
@@ -35,7 +41,7 @@ class Footprint {
   void check() {
     settle();
     CHECK(server_.open_fds() == fds_);
-    CHECK(server_.resident_bytes() <= resident_ + slack_bytes);
+    if (memory_counts) CHECK(server_.resident_bytes() <= resident_ + slack_bytes);
   }
 
  private:
@@ -165,7 +171,7 @@ TEST_CASE("a client that asks and never reads costs little, then its connection"
     for (int i = 0; i < 200; ++i) many += effective();
     for (RawClient& each : deaf) REQUIRE(each.send_some(many) > 0);
     CHECK(time_of_a_call(server) < promptly);
-    CHECK(server.resident_bytes() < std::size_t{64} << 20);  // of 1.4 GiB asked for
+    if (memory_counts) CHECK(server.resident_bytes() < std::size_t{32} << 20);  // of 1.4 GiB asked for
     for (const RawClient& each : deaf) CHECK(each.is_closed_within(3s));
     CHECK(server.counter("slow") == 8);
   }
