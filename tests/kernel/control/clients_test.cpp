@@ -8,6 +8,7 @@
 
 #include "tests/kernel/control/raw_client.hpp"
 #include "tests/kernel/control/server_process.hpp"
+#include "tests/skip.hpp"
 
 using namespace orlop;
 using namespace orlop::control;
@@ -159,10 +160,7 @@ TEST_CASE("introspection tells every method with the signatures and names of the
 }
 
 TEST_CASE("gdbus is a client too", "[control][kernel]") {
-  if (output_of("gdbus help").find("status 0") == std::string::npos) {
-    WARN("skipped: gdbus is not installed");
-    return;
-  }
+  if (output_of("gdbus help").find("status 0") == std::string::npos) ORLOP_SKIP("gdbus is not installed");
   const ServerProcess server;
   const std::string where = " --address unix:path=" + server.socket_path() + " --dest org.orlop --object-path ";
   CHECK_THAT(output_of("gdbus introspect" + where + "/org/orlop"), Contains("interface org.orlop.Supervisor1"));
