@@ -190,7 +190,6 @@ void Connection::read() {
       unfinished_.reset();
     else if (!was_within || !units->empty())
       unfinished_ = BootClock::now() + owner_.limits.message;
-    set_deadline();
   }
   settle();
 }
@@ -236,14 +235,12 @@ void Connection::settle() {
   (void)sd_bus_get_n_queued_write(bus_.get(), &queued);  // fails only on another process's bus
   if (queued > owner_.limits.queued_writes) return end(&Counters::slow);
   const bool writing = must_write();
-  if (writing && !undrained_) {
-    undrained_ = BootClock::now() + owner_.limits.drain;
-    set_deadline();
-  } else if (!writing && undrained_) {
+  if (!writing)
     undrained_.reset();
-    set_deadline();
-  }
-  if (sd_event_source_set_io_events(io_.get(), writing ? EPOLLOUT : EPOLLIN) < 0) end(nullptr);
+  else if (!undrained_)
+    undrained_ = BootClock::now() + owner_.limits.drain;
+  set_deadline();
+  if (!ended_ && sd_event_source_set_io_events(io_.get(), writing ? EPOLLOUT : EPOLLIN) < 0) end(nullptr);
 }
 
 bool Connection::must_write() const {
