@@ -24,9 +24,11 @@ constexpr int exit_not_found = 127;
 
 #if defined(__x86_64__)
 long system_call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
+  // NOLINTBEGIN(misc-const-correctness): the instruction's operands
   long result = number;
   register long r10 asm("r10") = d;
   register long r8 asm("r8") = e;
+  // NOLINTEND(misc-const-correctness)
   asm volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
   return result;
 }
@@ -154,7 +156,7 @@ extern "C" [[noreturn]] void reap(long* stack) {
     const long signal = system_call(__NR_rt_sigtimedwait, address(&all), address(&info), 0, sizeof all);
     if (signal == SIGCHLD) reap_dead(child);
     // What a terminal sends to its foreground group (SI_KERNEL), the child has got already.
-    else if (signal > 0 && info.si_code != SI_KERNEL)
+    else if (signal > 0 && info.si_code != SI_KERNEL)  // NOLINT(clang-analyzer-core*): the kernel has filled it
       system_call(__NR_kill, child, signal);
   }
 }
