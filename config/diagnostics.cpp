@@ -5,24 +5,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "config/utf8.hpp"
+
 namespace orlop::config {
 namespace {
 
 constexpr std::size_t excerpt_bytes = 80;
-
-/// The code point at the front of `text` and its length; invalid UTF-8 counts as U+FFFD, a byte long.
-std::pair<char32_t, std::size_t> code_point(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const std::size_t length = byte(0) < 0x80 ? 1 : byte(0) < 0xE0 ? 2 : byte(0) < 0xF0 ? 3 : 4;
-  if (length == 1) return {byte(0), 1};
-  if (byte(0) < 0xC2 || length > text.size()) return {0xFFFD, 1};
-  char32_t point = byte(0) & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80U) return {0xFFFD, 1};
-    point = (point << 6) | (byte(i) & 0x3FU);
-  }
-  return {point, length};
-}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -43,7 +31,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {
-    const auto [point, length] = code_point(text);
+    const auto [point, length, valid] = front_of(text);
     text.remove_prefix(length);
     if (point == '"' || point == '\\')
       (out += '\\') += static_cast<char>(point);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "config/utf8.hpp"
+
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_UNRELEASED_FEATURES 0
@@ -25,10 +27,10 @@ Error refuse(const std::string& file, Position at, std::string fact, std::string
           .remedy = std::move(allowed)};
 }
 
-/// What the library would accept and orlop does not: a byte order mark, NUL, and dotted keys of any depth; and what is
-/// wrong anyway but leads the library into undefined behaviour: U+00A1 to U+0499 outside strings (3.3.0 takes them to
-/// be unreachable in is_non_ascii_horizontal_whitespace). Walks the text with TOML's rules for strings and comments; in
-/// a text that breaks these rules the library stops before or at the place where this walk goes wrong.
+/// What the library would accept and orlop does not: a byte order mark, NUL, private-use code points (see shift()),
+/// dotted keys of any depth; and a letter outside ASCII in a key, to name it. Walks the text with TOML's rules for
+/// strings and comments; in a text that breaks these rules the library stops before or at the place where this walk
+/// goes wrong.
 std::optional<Error> find_hazard(std::string_view text, const std::string& file) {
   if (text.starts_with("\xEF\xBB\xBF"))
     return refuse(file, {1, 1}, "the file begins with a byte order mark (U+FEFF)", "save it as plain UTF-8");
@@ -42,6 +44,8 @@ std::optional<Error> find_hazard(std::string_view text, const std::string& file)
   for (std::size_t i = 0; i < text.size(); ++i, ++at.column) {
     const char c = text[i];
     if (c == '\0') return refuse(file, at, "the file holds a NUL byte", "TOML is text");
+    if (c == '\xF4' || (c == '\\' && string_end.starts_with('"') && text.substr(i).starts_with("\\U0010")))
+      return refuse(file, at, "the file holds a private-use code point, U+100000 or above", "no text has a use for it");
     if (c == '\n') {
       if (string_end.size() == 1) string_end = {};
       comment = false;
@@ -71,8 +75,7 @@ std::optional<Error> find_hazard(std::string_view text, const std::string& file)
         string_end = string_end.substr(0, 1);
       }
     } else if (static_cast<unsigned char>(c) >= 0x80) {
-      std::size_t length = 1;
-      while (i + length < text.size() && (static_cast<unsigned char>(text[i + length]) & 0xC0U) == 0x80U) ++length;
+      const std::size_t length = front_of(text.substr(i)).length;
       return refuse(file, at, fmt::format("{} stands outside quotes", excerpt(text.substr(i, length))),
                     "outside text and comments TOML is ASCII: a letter may only look right");
     } else if (c == '.' && ++dots > max_dots_a_line) {
@@ -80,6 +83,36 @@ std::optional<Error> find_hazard(std::string_view text, const std::string& file)
     }
   }
   return std::nullopt;
+}
+
+/// The library's 3.3.0 meets U+00A1 to U+0499 in a bare value with undefined behaviour (it takes them to be unreachable
+/// in is_non_ascii_horizontal_whitespace). So it never sees what lies between ASCII and U+10000: such code points go to
+/// it shifted into the last private-use plane, one for one, and come back by unshift(). What is no UTF-8 stays, and is
+/// refused by the library.
+constexpr char32_t shifted = 0x100000;
+
+std::string shift(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const CodePoint point = front_of(text);
+    if (point.valid && point.value >= 0x80 && point.value < 0x10000)
+      append(out, point.value + shifted);
+    else
+      out += text.substr(0, point.length);
+    text.remove_prefix(point.length);
+  }
+  return out;
+}
+
+std::string unshift(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const CodePoint point = front_of(text);
+    append(out, point.value >= shifted ? point.value - shifted : point.value);
+    text.remove_prefix(point.length);
+  }
+  return out;
 }
 
 /// Turns the library's columns, which count code points, into bytes.
@@ -158,9 +191,9 @@ class Conversion {
  private:
   std::string text(std::string_view from, Position at) {
     if (from.find('\0') != std::string_view::npos && !error_)
-      error_ = refuse(file_, at, fmt::format("{} holds a NUL", excerpt(from)),
+      error_ = refuse(file_, at, fmt::format("{} holds a NUL", excerpt(unshift(from))),
                       "no text of this file may: it would end early in the kernel");
-    return std::string(from);
+    return unshift(from);
   }
 
   const Lines& lines_;
@@ -192,12 +225,12 @@ std::string describe(const Value& value) {
 
 std::expected<Value, Error> read_document(std::string_view text, const std::string& file_name) {
   if (auto hazard = find_hazard(text, file_name)) return std::unexpected(std::move(*hazard));
-  const toml::parse_result parsed = toml::parse(text);
+  const toml::parse_result parsed = toml::parse(shift(text));
   const Lines lines(text);
   if (parsed.failed()) {
     const toml::parse_error& error = parsed.error();
     const Position at = lines.position(error.source().begin);
-    return std::unexpected(refuse(file_name, at, fmt::format("not TOML: {}", error.description()),
+    return std::unexpected(refuse(file_name, at, fmt::format("not TOML: {}", unshift(error.description())),
                                   fmt::format("the line reads {}", excerpt(lines.line(at.line)))));
   }
   Conversion conversion(lines, file_name);

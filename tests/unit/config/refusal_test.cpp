@@ -210,6 +210,19 @@ TEST_CASE("a homoglyph is shown by its code point", "[config][T63]") {
         "right)");
 }
 
+TEST_CASE("text keeps every code point, and those of private use beyond U+FFFFF are refused", "[config]") {
+  const std::string text = "a\u0080\u00FC\u0499\u07FF\u0800\uFEFF\uFFFD\U00010000\U0001F6A2\U000FFFFF";
+  CHECK(good_web("env = { A = \"" + text + "\", B = '" + text + "' } # " + text).env.at("A") == text);
+  CHECK(good_web("env = { A = \"" + text + "\", B = '" + text + "' }").env.at("B") == text);
+  CHECK(good_web("env = { A = \"\\u00FC\\U0001F6A2\" }").env.at("A") == "\u00FC\U0001F6A2");
+  CHECK_THAT(web_error("env = { A = \"\U0010FFFF\" }"), Contains("private-use"));
+  CHECK_THAT(web_error("env = { A = \"\\U0010FFFF\" }"), Contains("private-use"));
+  CHECK(good_web("env = { A = '\\U0010FFFF' }").env.at("A") == "\\U0010FFFF");
+  for (const char* wrong : {"\xED\xA0\x80", "\xC0\x80", "\xE0\x80\x80", "\xF5\x80\x80\x80", "\xC3"})
+    CHECK(errors(web(std::string("env = { A = \"") + wrong + "\" }")).size() == 1);
+  CHECK(errors(web("env = { A = 0=\"\u00FC\" }")).size() == 1);  // the library's own undefined behaviour, kept away
+}
+
 TEST_CASE("NUL bytes, escaped or not, and a byte order mark are refused", "[config][T63]") {
   using namespace std::string_view_literals;
   CHECK_THAT(errors("[host]\nname = \"a\0b\""sv).front(), StartsWith("2:10 ") && Contains("NUL"));
