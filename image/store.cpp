@@ -37,23 +37,37 @@ bool is_record_file(std::string_view name) {
   return name.starts_with(record_prefix) && name.ends_with(record_suffix);
 }
 
-Result<Record> read_record(BorrowedFd directory, const std::string& file) {
-  Result<std::string> text = read_file(directory, file, max_record_bytes);
-  if (!text) return pass(std::move(text));
+struct OpenFile {
+  UniqueFd fd;
+  std::uint64_t size = 0;
+};
+
+// A regular file, opened for reading. What a worker left may be a FIFO, a link or a device in its place: none of them
+// is followed or waited for.
+Result<OpenFile> open_regular(BorrowedFd directory, const std::string& name) {
+  Result<UniqueFd> file = sys::open_without_links(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file) return pass(std::move(file));
+  struct stat status{};
+  if (::fstat(file->get(), &status) != 0) return fail_errno(errno, "fstat", fmt::format("cannot look at '{}'", name));
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, fmt::format("'{}' is not a regular file", name));
+  return OpenFile{.fd = std::move(*file), .size = static_cast<std::uint64_t>(status.st_size)};
+}
+
+Result<Record> read_record(BorrowedFd directory, const std::string& name) {
+  Result<OpenFile> file = open_regular(directory, name);
+  if (!file) return pass(std::move(file));
+  Result<std::string> text = read_all(file->fd, max_record_bytes);
+  if (!text) return fail(std::move(text), fmt::format("cannot read '{}'", name));
   return from_json(*text);
 }
 
-// A regular file of `size` bytes, opened for reading; a FIFO or link in its place is not waited for or followed.
 Result<UniqueFd> open_sealed(BorrowedFd directory, const std::string& name, Bytes size) {
-  Result<UniqueFd> file = sys::open_without_links(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!file) return file;
-  struct stat status{};
-  if (::fstat(file->get(), &status) != 0) return fail_errno(errno, "fstat", "cannot look at a sealed file");
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, "the sealed file is not a regular file");
-  if (static_cast<std::uint64_t>(status.st_size) != size.count)
+  Result<OpenFile> file = open_regular(directory, name);
+  if (!file) return pass(std::move(file));
+  if (file->size != size.count)
     return fail(ErrorKind::corrupt,
-                fmt::format("the sealed file has {} bytes where its record says {}", status.st_size, size.count));
-  return file;
+                fmt::format("the sealed file has {} bytes where its record says {}", file->size, size.count));
+  return std::move(file->fd);
 }
 
 }  // namespace

@@ -16,11 +16,11 @@
 namespace orlop::image {
 
 struct Request {
-  std::optional<std::string> reference;  ///< which image of the layout
-  std::optional<std::string> name;       ///< what to call it
-  std::string fallback_name = "image";   ///< if neither the operator nor the layout names it: the path's base name
-  std::vector<std::string> mkdir;        ///< directories to add, as the operator wrote them
-  Limits limits;
+  std::optional<std::string> reference = {};  ///< which image of the layout
+  std::optional<std::string> name = {};       ///< what to call it
+  std::string fallback_name = "image";        ///< if neither the operator nor the layout names it: the path's base name
+  std::vector<std::string> mkdir = {};        ///< directories to add, as the operator wrote them
+  Limits limits = {};
 };
 
 /// Seals the one image of `source` that `request` means into `image.erofs` and `record.json` of the empty directory

@@ -49,6 +49,12 @@ std::string_view kind_of(const struct stat& status) {
   return "not a directory";
 }
 
+// A whiteout below what is no directory of lower layers, or no longer: umoci writes such beside the file or link that
+// took the directory's place.
+bool hides_nothing(const Error& error) {
+  return error.errno_value == ENOENT || error.errno_value == ENOTDIR || error.errno_value == ELOOP;
+}
+
 }  // namespace
 
 Result<void> Tree::begin_layer(int number) {
@@ -126,11 +132,11 @@ Result<std::string> Tree::resolve(const std::string& path) {
     }
     if (S_ISDIR(status.st_mode)) continue;
     if (!S_ISLNK(status.st_mode))
-      return fail(ErrorKind::corrupt, fmt::format("'{}' above it is {}", printable(here), kind_of(status)));
+      return fail_errno(ENOTDIR, "openat2", fmt::format("'{}' above it is {}", printable(here), kind_of(status)));
     if (is_of_this_layer(status))
-      return fail(ErrorKind::corrupt,
-                  fmt::format("it leads through '{}', a symbolic link of the same layer", printable(here)));
-    if (++links > max_links) return fail(ErrorKind::corrupt, "it leads through too many symbolic links");
+      return fail_errno(ELOOP, "openat2",
+                        fmt::format("it leads through '{}', a symbolic link of the same layer", printable(here)));
+    if (++links > max_links) return fail_errno(ELOOP, "openat2", "it leads through too many symbolic links");
     std::array<char, max_path_bytes + 1> target{};
     const ssize_t length = ::readlinkat(root_.get(), here.c_str(), target.data(), target.size());
     if (length < 0) return fail_at("readlinkat", "cannot read a link above it");
@@ -189,10 +195,11 @@ Result<std::optional<UniqueFd>> Tree::put(const Entry& entry) {
     // The target's directory may be another one: open it on its own, beside the cached parent.
     const std::size_t slash = entry.link.rfind('/');
     Result<UniqueFd> above = open_parent(slash == std::string::npos ? "" : entry.link.substr(0, slash), false);
-    if (!above) return fail(std::move(above), fmt::format("its target '{}'", printable(entry.link)));
+    if (!above && above.error().errno_value != ENOENT)
+      return fail(std::move(above), fmt::format("its target '{}'", printable(entry.link)));
     const std::string name = entry.link.substr(slash == std::string::npos ? 0 : slash + 1);
     struct stat status{};
-    if (::fstatat(above->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    if (!above || ::fstatat(above->get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
       return fail(ErrorKind::corrupt, fmt::format("its target '{}' is not in the image", printable(entry.link)));
     if (!S_ISREG(status.st_mode))
       return fail(ErrorKind::corrupt, fmt::format("its target '{}' is not a regular file", printable(entry.link)));
@@ -298,7 +305,7 @@ Result<void> Tree::put_xattrs(BorrowedFd fd, const Entry& entry) {
 
 Result<void> Tree::whiteout(const std::string& path) {
   Result<Place> place = place_of(path, false);
-  if (!place && place.error().errno_value == ENOENT) return {};
+  if (!place && hides_nothing(place.error())) return {};
   if (!place) return pass(std::move(place));
   return remove_older(place->directory, place->name);
 }
@@ -306,7 +313,7 @@ Result<void> Tree::whiteout(const std::string& path) {
 Result<void> Tree::opaque(const std::string& path) {
   // Any name inside leads to the directory itself.
   Result<Place> place = place_of(path.empty() ? "x" : path + "/x", false);
-  if (!place && place.error().errno_value == ENOENT) return {};
+  if (!place && hides_nothing(place.error())) return {};
   if (!place) return pass(std::move(place));
   return remove_older_inside(place->directory);
 }
