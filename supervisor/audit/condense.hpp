@@ -34,9 +34,10 @@ class Condenser {
   [[nodiscard]] std::optional<BootTime> next_due() const;
 
  private:
-  using Key = std::tuple<std::int64_t, std::string, std::string, std::string, Verdict>;  ///< uid (-1: orlop), what, …
+  using Key = std::tuple<std::int64_t, std::string, std::string, std::string,
+                         Verdict>;  ///< uid (-1: orlop), act, object, reason, verdict
   struct Kind {
-    Record counted;  ///< the last of them; repeats: how many were not written
+    Record counted;  ///< repeats: how many were not written
     BootTime until;
   };
   struct Uid {
@@ -44,9 +45,9 @@ class Condenser {
     std::uint64_t uncounted = 0;
     BootTime until;
   };
-  void expire(BootTime now);
-  bool count_by_uid(std::int64_t uid, BootTime now);
   void take_expired(BootTime now);
+  /// Whether one more line of refusals may be written for `uid`; if not, it is counted.
+  bool admit_denial(std::int64_t uid, bool can_track, BootTime now);
 
   std::map<Key, Kind> kinds_;
   std::map<std::int64_t, Uid> uids_;

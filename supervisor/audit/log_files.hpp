@@ -32,9 +32,10 @@ struct TimedRecord {
 class LogFiles {
  public:
   /// Opens the log in `directory` with its head in `state` (both borrowed for its life). Lines beyond the head that are
-  /// whole are taken over; torn bytes behind them are cut off and a record says how many and their SHA-256; a tail that
-  /// is missing is said by a record too, and stays visible to verify. Nothing is synced before the first append.
-  /// @return corrupt/… when head and files are not of one log, or the head is unreadable: nothing was changed then
+  /// whole are taken over; torn bytes behind them are cut off and a record says how many and their SHA-256. Where the
+  /// head names lines that are gone, the log goes on in a new file: the gap stays visible to verify, and a record tells
+  /// it.
+  /// @return corrupt/… when head and files are not of one log, or the head is unreadable: nothing was changed
   static Result<LogFiles> open(BorrowedFd directory, BorrowedFd state, Limits limits);
 
   /// Appends the records, in order, and returns when they and the head are on the disk. All or none: on failure what
@@ -47,19 +48,31 @@ class LogFiles {
  private:
   LogFiles(BorrowedFd directory, BorrowedFd state, Limits limits)
       : directory_(directory), state_(state), limits_(limits) {}
-  Result<void> recover();
-  Result<void> scan_tail(std::uint64_t file);
-  Result<void> append_all(std::span<const TimedRecord> records, Head& head, UniqueFd& next_file);
+  /// A group on its way to the disk: what undo() takes back.
+  struct Group {
+    Head head;                        ///< as it will be
+    UniqueFd file;                    ///< head.file, if it is not file_
+    std::string lines;                ///< not written yet, for head.file
+    std::vector<std::uint64_t> made;  ///< files begun by this group
+    std::uint64_t not_written = 0;
+  };
+  Result<void> recover(bool fresh);
+  Result<void> recover_file(UniqueFd file, std::uint64_t number, std::uint64_t offset);
+  Result<void> add(Group& group, const TimedRecord& timed);
+  Result<void> begin_file(Group& group);
+  Result<void> flush(Group& group);
+  Result<void> write_group(Group& group, std::span<const TimedRecord> records);
+  void undo(const Group& group);
   void remove_rotated();
+  [[nodiscard]] Link link_before(std::uint64_t number) const;
 
   BorrowedFd directory_;
   BorrowedFd state_;
   Limits limits_;
   Head head_;
   UniqueFd file_;
-  std::vector<TimedRecord> notes_;                      ///< what recovery has to say, written with the first group
-  std::uint64_t not_written_ = 0;                       ///< records that found only the reserve
-  std::vector<std::pair<std::uint64_t, Link>> begins_;  ///< for each kept file, the link before its first line
+  std::vector<TimedRecord> notes_;  ///< what recovery has to say, written with the first group
+  std::uint64_t not_written_ = 0;   ///< records that found only the reserve
 };
 
 }  // namespace orlop::audit

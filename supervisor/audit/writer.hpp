@@ -22,8 +22,10 @@ class Writer {
 
   /// Records that may wait at one time.
   static constexpr std::size_t max_queued = 4096;
+  /// Bytes that the texts of one record may have together: however they are escaped, the line stays below its bound.
+  static constexpr std::size_t max_text_bytes = 10'000;
 
-  /// `thread` is borrowed; it must be destroyed after this, or have no job of this left.
+  /// `thread` is borrowed for the writer's life. Directories of `files` must outlive the thread.
   Writer(LogFiles files, writer::WriterThread& thread);
   ~Writer();
   Writer(const Writer&) = delete;
@@ -32,7 +34,7 @@ class Writer {
   /// Records a change before it is made. `on_written` (may be empty) gets the result once the line is on the disk; an
   /// error (full disk) means that no line was written and the change must be refused. A record that was only counted
   /// (condense.hpp) is reported as written with the next group.
-  /// limit/… when too many wait: the change must be refused; `on_written` is not called.
+  /// limit/… when too many wait or the texts are too long: the change must be refused; `on_written` is not called.
   Result<void> append(Record record, OnWritten on_written);
 
   /// When tick() has counts to write; nothing: no timer needed.
@@ -47,12 +49,14 @@ class Writer {
     bool counted = false;
     OnWritten on_written;
   };
-  void begin_group();
+  Result<void> begin_group();
+  void end_group(std::vector<Queued>& group, const Result<void>& result);
 
   Condenser condenser_;
   std::shared_ptr<Shared> shared_;
   writer::WriterThread& thread_;
   std::vector<Queued> queued_;
+  bool under_way_ = false;  ///< a group is with the thread
 };
 
 }  // namespace orlop::audit
