@@ -195,12 +195,17 @@ void start_supervisor(State& state, const Options& options) {
   state.ping_at_ns = now + options.ping_interval_ns;
 }
 
-void supervisor_died(State& state, int status) {
+void supervisor_died(State& state, int status, const Options& options) {
   if (state.socket >= 0) hear_out(state);
   state.supervisor_pid = 0;
   state.ping_at_ns = 0;
   if (state.stopping != 0 || state.killed != 0) return;
-  state.restart_at_ns = record_death(state, now_ns());
+  if (options.chaos) {
+    ++state.counts.deaths;
+    state.restart_at_ns = now_ns();
+  } else {
+    state.restart_at_ns = record_death(state, now_ns());
+  }
   if (WIFSIGNALED(status))
     say("orlopd died and is started again: signal", WTERMSIG(status));
   else
@@ -210,12 +215,12 @@ void supervisor_died(State& state, int status) {
 // --- children and signals ---
 
 /// SIGCHLDs merge: one may stand for many children.
-void reap(State& state) {
+void reap(State& state, const Options& options) {
   int status = 0;
   rusage used = {};
   for (pid_t pid = 0; (pid = ::wait4(-1, &status, WNOHANG | __WALL, &used)) > 0;) {
     if (pid == state.supervisor_pid) {
-      supervisor_died(state, status);
+      supervisor_died(state, status, options);
       continue;
     }
     const auto microseconds = [](const timeval& time) {
@@ -306,7 +311,7 @@ bool is_over(const State& state) {
 int run(State& state, int signals, const Options& options) {
   if (state.supervisor_pid == 0) state.restart_at_ns = now_ns();
   for (;;) {
-    reap(state);
+    reap(state, options);
     talk(state);
     keep_time(state, options);
     if (is_over(state)) return state.killed != 0 ? 1 : 0;

@@ -14,6 +14,7 @@ struct Options {
   char** supervisor_argv = nullptr;  ///< argv[0] included
   std::uint64_t ping_interval_ns = 30'000'000'000;
   std::uint64_t stop_timeout_ns = 90'000'000'000;
+  bool chaos = false;                   ///< orlopd is restarted at once however often it dies, never hands-off
   const char* oom_score_adj = nullptr;  ///< what orlopd gets back, as /proc wrote it; nullptr: leave it
 };
 

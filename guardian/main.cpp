@@ -41,18 +41,26 @@ std::uint64_t milliseconds(const char* text) {
 /// @return whether argv was understood
 bool read_arguments(Options& options, int argc, char** argv) {
   int next = 1;
-  for (; next + 1 < argc; next += 2) {
-    if (strcmp(argv[next], "--orlopd") == 0) {
-      options.supervisor_path = argv[next + 1];
-    } else if (strcmp(argv[next], "--ping-interval-ms") == 0) {
-      if ((options.ping_interval_ns = milliseconds(argv[next + 1])) == 0) return false;
-    } else if (strcmp(argv[next], "--stop-timeout-ms") == 0) {
-      if ((options.stop_timeout_ns = milliseconds(argv[next + 1])) == 0) return false;
+  const auto value_of = [&](const char* name) -> const char* {
+    if (next + 1 >= argc || strcmp(argv[next], name) != 0) return nullptr;
+    next += 2;
+    return argv[next - 1];
+  };
+  for (;;) {
+    if (const char* path = value_of("--orlopd")) {
+      options.supervisor_path = path;
+    } else if (const char* ping = value_of("--ping-interval-ms")) {
+      if ((options.ping_interval_ns = milliseconds(ping)) == 0) return false;
+    } else if (const char* stop = value_of("--stop-timeout-ms")) {
+      if ((options.stop_timeout_ns = milliseconds(stop)) == 0) return false;
+    } else if (next < argc && strcmp(argv[next], "--chaos") == 0) {
+      options.chaos = true;
+      ++next;
     } else {
       break;
     }
   }
-  // orlopd's argv is ours from here on, with its name in place of the argument before.
+  // orlopd's argv is the rest, with its name in place of the last argument of ours.
   options.supervisor_argv = argv + next - 1;
   static char name[] = "orlopd";
   options.supervisor_argv[0] = name;
@@ -71,8 +79,9 @@ const char* neighbour() {
   return path;
 }
 
-/// Descriptors 0 to 2 exist, so that nothing of ours can lie there.
-void fill_standard_fds() {
+/// Descriptors 0 to 2 exist, so that nothing of ours can lie there; no other is left of who started us.
+void take_standard_fds_only() {
+  (void)::syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
   int fd = 0;
   do fd = ::open("/dev/null", O_RDWR);
   while (fd >= 0 && fd <= STDERR_FILENO);
@@ -103,17 +112,17 @@ void raise_fd_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// Keeps CAP_KILL, for containers of other users. The bounding set stays whole: orlopd, root, gets its capabilities
-/// back by execve.
-void drop_capabilities() {
+/// Lays every capability down but CAP_KILL, which signals containers of other users. They stay permitted: who starts
+/// orlopd with all of them cannot give them up, and one that orlopd regained by execve would cost it PR_SET_PDEATHSIG
+/// (prctl(2)). So this guards against our own mistakes, not against an attacker inside.
+void lay_down_capabilities() {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
   if (::syscall(SYS_capget, &header, data) != 0) return;
-  for (auto& half : data) half.inheritable = 0;
-  data[0].permitted &= 1U << CAP_KILL;
-  data[0].effective = data[0].permitted;
-  data[1].permitted = data[1].effective = 0;
-  (void)::syscall(SYS_capset, &header, data);  // giving up cannot fail
+  data[0].effective &= 1U << CAP_KILL;
+  data[1].effective = 0;
+  data[0].inheritable = data[1].inheritable = 0;
+  (void)::syscall(SYS_capset, &header, data);  // lowering cannot fail
 }
 
 State* make_state() {
@@ -148,10 +157,10 @@ int take_signals() {
 int main(int argc, char** argv) {
   using namespace orlop::guardian;
   close_heap();
-  fill_standard_fds();
+  take_standard_fds_only();
   Options options;
   if (argc < 1 || !read_arguments(options, argc, argv)) {
-    say("usage: orlop-init [--orlopd PATH] [--ping-interval-ms N] [--stop-timeout-ms N] [ARGUMENT...]");
+    say("usage: orlop-init [--orlopd PATH] [--ping-interval-ms N] [--stop-timeout-ms N] [--chaos] [ARGUMENT...]");
     return exit_usage;
   }
   if (options.supervisor_path == nullptr) options.supervisor_path = neighbour();
@@ -161,7 +170,7 @@ int main(int argc, char** argv) {
   }
   options.oom_score_adj = outlive_memory_pressure();
   raise_fd_limit();
-  drop_capabilities();
+  lay_down_capabilities();
   (void)::prctl(PR_SET_DUMPABLE, 0);
   const int signals = take_signals();
   State* state = make_state();
