@@ -105,7 +105,7 @@ std::string_view to_string(Wish wish) {
 }
 
 bool is_ready(const Container& container) {
-  if (!container.wanted) return false;
+  if (!container.wanted || container.record.wish != Wish::run) return false;
   if (container.wanted->run != Run::always) return container.record.phase == Phase::stopped && container.record.done;
   return container.record.phase == Phase::running &&
          (!container.record.launched.health || container.health == Health::healthy);

@@ -77,8 +77,10 @@ inline constexpr Transition life_table[] = {
     {Phase::preparing, Step::lose,           Phase::exited},
 
     {Phase::starting,  Step::launched,       Phase::running},
+    {Phase::starting,  Step::adopt,          Phase::running},
     {Phase::starting,  Step::launch_failed,  Phase::exited},
     {Phase::starting,  Step::exit,           Phase::exited},
+    {Phase::starting,  Step::lose,           Phase::exited},
     {Phase::starting,  Step::stop,           Phase::stopping},
     {Phase::starting,  Step::not_recorded,   Phase::starting},
 

@@ -33,7 +33,8 @@ void reconcile_start(Turn& turn, Turn::Entry& entry, const event::Found* found, 
   if (!found) {
     if (!is_of_this_era)
       return turn.end(entry, Step::lose, {Why::lost, "it ended together with the host or the guardian"});
-    if (record.phase == Phase::preparing) return turn.end(entry, Step::lose, {Why::never_ran, "orlopd ended first"});
+    if (record.phase == Phase::preparing || record.phase == Phase::starting)
+      return turn.end(entry, Step::lose, {Why::never_ran, "orlopd ended first"});
     return turn.end(entry, Step::lose, {Why::lost, "the guardian knows nothing of it"});
   }
   if (std::holds_alternative<event::NeverRan>(found->what))

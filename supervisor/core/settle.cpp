@@ -28,7 +28,8 @@ void kill(Turn& turn, Turn::Entry& entry) {
   auto& [name, container] = entry;
   Record& record = container.record;
   container.deadline = turn.now + kill_again_delay;
-  if (record.reason.why != Why::killed && record.reason.why != Why::oom) {
+  const bool had_grace = record.began && record.cause != Why::oom;  // else its group was killed at once
+  if (had_grace && record.reason.why != Why::killed) {
     record.reason = {Why::killed,
                      fmt::format("{} ({})", format_duration(record.launched.stop.grace), text(record.reason))};
     turn.move(entry, Step::kill, record.reason);

@@ -67,7 +67,7 @@ struct Container {
   std::string trouble;               ///< what the host refuses and is tried again; empty when all is well
 };
 
-/// Is it up for those that depend on it: running, and healthy if it has a check; a task: done.
+/// Is it up for those that depend on it: wished for and running, and healthy if it has a check; a task: done.
 bool is_ready(const Container& container);
 
 enum class Shutdown : std::uint8_t { no, asked, done };
