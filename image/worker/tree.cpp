@@ -43,6 +43,12 @@ Result<void> set_times(BorrowedFd fd, timespec atime, timespec mtime) {
   return {};
 }
 
+// The same image must give the same bytes in every jail: one that cannot keep what an entry has is refused, not obeyed.
+std::unexpected<Error> lacks(const char* capability) {
+  return fail(ErrorKind::internal,
+              fmt::format("orlop-image needs {} in its own user namespace to keep what it has", capability));
+}
+
 std::string_view kind_of(const struct stat& status) {
   if (S_ISLNK(status.st_mode)) return "a symbolic link";
   if (S_ISREG(status.st_mode)) return "a file";
@@ -277,6 +283,12 @@ Result<void> Tree::put_attributes(BorrowedFd fd, const Entry& entry) {
     return fail_at("fchown", "cannot set its owner");
   if (Result<void> set = put_xattrs(fd, entry); !set) return set;
   if (::fchmod(fd.get(), entry.mode & 07777U) != 0) return fail_at("fchmod", "cannot set its mode");
+  if ((entry.mode & S_ISGID) != 0) {
+    // Without CAP_FSETID chmod(2) drops the bit of a foreign group and says nothing.
+    struct stat status{};
+    if (::fstat(fd.get(), &status) != 0) return fail_at("fstat", "cannot look at its mode");
+    if ((status.st_mode & S_ISGID) == 0) return lacks("CAP_FSETID");
+  }
   const bool is_file = entry.type == EntryType::regular;
   if (is_file && (entry.mode & (S_ISUID | S_ISGID)) != 0) report_.add(Finding::setuid_inert, "/" + entry.path);
   return set_times(fd, seconds(layer_), seconds(entry.mtime));
@@ -293,12 +305,10 @@ Result<void> Tree::put_xattrs(BorrowedFd fd, const Entry& entry) {
       continue;
     }
     if (::fsetxattr(fd.get(), name.c_str(), value.data(), value.size(), 0) != 0) {
-      // Without CAP_SETFCAP in its own user namespace the jail cannot keep it: said, since no container could use it.
-      if (!capability || errno != EPERM) return fail_at("fsetxattr", "cannot set the attribute " + printable(name));
-      report_.add(Finding::xattr_dropped, where);
-    } else if (capability) {
-      report_.add(Finding::capability_inert, "/" + entry.path);
+      if (capability && errno == EPERM) return lacks("CAP_SETFCAP");
+      return fail_at("fsetxattr", "cannot set the attribute " + printable(name));
     }
+    if (capability) report_.add(Finding::capability_inert, "/" + entry.path);
   }
   return {};
 }
