@@ -46,7 +46,7 @@ Result<UniqueFd> make_dev() {
     if (::symlinkat(link.target, directory, link.name) != 0)
       return fail_errno(errno, "symlinkat", fmt::format("cannot make /dev/{}", link.name));
   for (const char* name : {"pts", "shm"})
-    if (::mkdirat(directory, name, 0755) != 0)
+    if (::mkdirat(directory, name, 0755) != 0 || ::fchmodat(directory, name, 0755, 0) != 0)  // whatever our umask
       return fail_errno(errno, "mkdirat", fmt::format("cannot make /dev/{}", name));
   if (::mknodat(directory, "log", S_IFREG | 0444, 0) != 0) return fail_errno(errno, "mknodat", "cannot make /dev/log");
   if (Result<void> sealed = sys::set_mount_attributes(*mount, MOUNT_ATTR_RDONLY, 0, false); !sealed)

@@ -315,7 +315,7 @@ struct Holder {
 
 }  // namespace
 
-Result<UniqueFd> make_userns(IdRange range) {
+Result<UniqueFd> make_userns(IdRange range, std::uint32_t inside) {
   const std::string doing = fmt::format("cannot make the user namespace of the id range {}", range.first);
   Holder holder;
   if (Result<void> started = holder.start(); !started) return fail(std::move(started), doing);
@@ -323,7 +323,7 @@ Result<UniqueFd> make_userns(IdRange range) {
   if (!process) return fail(std::move(process), doing);
   // The directory is the child's if the child still lives after it was opened.
   if (Result<void> alive = sys::pidfd_send_signal(holder.pidfd, 0); !alive) return fail(std::move(alive), doing);
-  const std::string map = fmt::format("0 {} {}\n", range.first, id_range_size);
+  const std::string map = fmt::format("{} {} {}\n", inside, range.first, id_range_size);
   for (const char* file : {"uid_map", "gid_map"}) {
     Result<UniqueFd> opened = sys::open_beneath(*process, file, O_WRONLY);
     if (!opened) return fail(std::move(opened), doing);

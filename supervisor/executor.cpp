@@ -1,0 +1,297 @@
+#include "supervisor/executor.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/sys.hpp"
+#include "cgroups/weights.hpp"
+#include "config/resolve.hpp"
+
+namespace orlop::supervisor {
+
+logs::Limits log_limits(const config::Container& container) {
+  logs::Limits limits;
+  limits.file_bytes = container.log.size;
+  limits.files = static_cast<std::uint32_t>(container.log.files);
+  limits.rate_per_second = container.log.rate;
+  limits.when_full = container.log.full == config::WhenFull::block ? logs::WhenFull::block : logs::WhenFull::drop;
+  return limits;
+}
+
+Executor::Executor(const EventLoop& loop, GuardianLink& link, Launcher& launcher, const Directories& directories,
+                   const cgroups::Tree& tree, Preparation& preparation, const image::Store& store, Report report)
+    : loop_(loop),
+      link_(link),
+      launcher_(launcher),
+      directories_(directories),
+      tree_(tree),
+      preparation_(preparation),
+      store_(store),
+      report_(std::move(report)) {}
+
+const Live* Executor::find(core::Start start) const {
+  const auto found = live_.find(start);
+  return found == live_.end() ? nullptr : found->second.get();
+}
+
+Result<const image::Record*> Executor::record_of(const Sha256& manifest) {
+  if (const auto found = records_.find(manifest); found != records_.end()) return &found->second;
+  Result<image::Record> record = store_.find(manifest);
+  if (!record) return pass(std::move(record));
+  return &records_.emplace(manifest, std::move(*record)).first->second;
+}
+
+// --- launching ---
+
+void Executor::perform(const core::effect::Launch& effect) {
+  if (Result<void> begun = launch(effect); !begun)
+    report_(core::event::LaunchFailed{effect.start, sentence(begun.error())});
+}
+
+Result<void> Executor::launch(const core::effect::Launch& effect) {
+  const auto container = host_->containers.find(effect.name);
+  if (container == host_->containers.end()) return fail(ErrorKind::internal, "no host file names it any more");
+  Result<const image::Record*> record = record_of(container->second.image.manifest);
+  if (!record) return pass(std::move(record));
+  Result<Prepared> prepared = preparation_.container(container->second, **record, effect.start);
+  if (!prepared) return pass(std::move(prepared));
+
+  auto live = std::make_unique<Live>();
+  Live& own = *live;
+  own.name = effect.name;
+  own.start = effect.start;
+  own.spec = std::move(prepared->spec);
+  own.plan = sandbox::print(*prepared->plan);
+  own.limits = container->second.limits;
+  own.group = std::move(prepared->group);
+  live_.emplace(effect.start, std::move(live));  // from here on Cleanup finds it, whatever fails
+  if (Result<void> watched = watch(own); !watched) return watched;
+  const std::string output = output_name(effect.start);
+  const std::string error = error_name(effect.start);
+  const std::array<NamedFd, 2> named = {NamedFd{output, prepared->output}, NamedFd{error, prepared->error}};
+  Result<Launcher::Begun> begun = launcher_.begin(effect.start, std::move(prepared->plan), named,
+                                                  [this, start = effect.start](Result<void> result) {
+                                                    if (result)
+                                                      report_(core::event::Launched{start});
+                                                    else
+                                                      report_(core::event::LaunchFailed{start, text(result.error())});
+                                                  });
+  if (!begun) return pass(std::move(begun));
+  own.pid = begun->pid;
+  own.pidfd = std::move(begun->pidfd);
+  Result<std::unique_ptr<LogPump>> log =
+      LogPump::open(loop_, directories_.logs, effect.name, log_limits(container->second), effect.start,
+                    {std::move(prepared->output), std::move(prepared->error)});
+  if (!log) {
+    launcher_.cancel(effect.start);
+    return pass(std::move(log));
+  }
+  own.log = std::move(*log);
+  share_cpu();
+  return {};
+}
+
+Result<void> Executor::watch(Live& live) {
+  const cgroups::Watch events = live.group->events_watch();
+  Result<EventSource> group =
+      loop_.io(events.fd, events.epoll_events, [this, start = live.start](std::uint32_t) { clear(start); });
+  if (!group) return pass(std::move(group));
+  live.group_events = std::move(*group);
+  live.group_events.enable(false);  // until a Cleanup waits for it
+  const cgroups::Watch oom = live.group->oom_watch();
+  if (oom.fd.get() < 0) return {};
+  Result<EventSource> out = loop_.io(oom.fd, oom.epoll_events, [this, start = live.start](std::uint32_t) {
+    const auto found = live_.find(start);
+    if (found == live_.end()) return;
+    const Result<bool> reported = found->second->group->oom_reported();
+    if (reported && *reported) report_(core::event::OomSeen{start, memory_detail(*found->second)});
+  });
+  if (!out) return pass(std::move(out));
+  live.oom_events = std::move(*out);
+  return {};
+}
+
+Result<void> Executor::adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes) {
+  auto live = std::make_unique<Live>();
+  Live& own = *live;
+  own.name = name;
+  own.start = running.start;
+  own.pid = running.pid;
+  own.pidfd = std::move(running.pidfd);
+  Result<cgroups::Group> group = tree_.open({name, running.start});
+  if (!group) return fail(std::move(group), fmt::format("cannot find the cgroup of '{}'", name));
+  own.group = std::make_unique<cgroups::Group>(std::move(*group));
+  live_.emplace(running.start, std::move(live));
+  if (Result<void> watched = watch(own); !watched) return watched;
+  const auto container = host_->containers.find(name);
+  const logs::Limits limits = container == host_->containers.end() ? logs::Limits{} : log_limits(container->second);
+  if (container != host_->containers.end()) {
+    own.limits = container->second.limits;
+    if (const Result<const image::Record*> record = record_of(container->second.image.manifest); record)
+      if (Result<sandbox::Spec> spec = config::resolve(container->second, **record); spec) own.spec = std::move(*spec);
+  }
+  if (!pipes[0] || !pipes[1]) return {};
+  Result<std::unique_ptr<LogPump>> log =
+      LogPump::open(loop_, directories_.logs, name, limits, running.start, std::move(pipes));
+  if (!log) return pass(std::move(log));
+  own.log = std::move(*log);
+  return {};
+}
+
+// A CPU minimum is a share of the parent's weight: every change of who runs changes all shares.
+void Executor::share_cpu() {
+  std::vector<cgroups::CpuShare> shares;
+  for (const auto& [start, live] : live_) shares.push_back({live->limits.cpu_min_millis, live->limits.cpu_weight});
+  const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
+  const std::vector<std::uint64_t> weights = cgroups::weights(shares, static_cast<std::uint64_t>(cpus));
+  std::size_t next = 0;
+  for (const auto& [start, live] : live_)
+    (void)live->group->set_cpu_weight(weights[next++]);  // a group that is going has no weight to set
+}
+
+// --- while it runs ---
+
+void Executor::perform(const core::effect::Signal& effect) {
+  const Live* live = find(effect.start);
+  if (live == nullptr || !live->pidfd) return;
+  (void)sys::pidfd_send_signal(live->pidfd, effect.signal);  // gone: its exit is on its way
+}
+
+void Executor::perform(const core::effect::KillGroup& effect) {
+  launcher_.cancel(effect.start);
+  if (const Live* live = find(effect.start); live != nullptr) {
+    (void)live->group->kill();  // the core orders it again until the exit comes
+    if (live->pidfd)
+      (void)sys::pidfd_send_signal(live->pidfd, SIGKILL);  // a child that has not moved into its v1 groups yet
+    return;
+  }
+  (void)clear_unknown(effect.start);
+}
+
+void Executor::perform(const core::effect::Probe& effect) {
+  const auto found = live_.find(effect.start);
+  const auto unable = [&](const Error& error) {
+    report_(core::event::Probed{effect.start, effect.probe, false, sentence(error)});
+  };
+  if (found == live_.end()) return;
+  Live& live = *found->second;
+  const auto container = host_->containers.find(live.name);
+  if (container == host_->containers.end() || live.spec.argv.empty()) return;
+  const Result<const image::Record*> record = record_of(container->second.image.manifest);
+  if (!record) return unable(record.error());
+  const std::optional<config::Health> health = config::health_check(container->second, **record);
+  if (!health) return;
+  Result<sys::Pipe> pipe = sys::pipe(O_NONBLOCK);
+  if (!pipe) return unable(pipe.error());
+  Result<std::unique_ptr<sandbox::Plan>> plan =
+      preparation_.inside(live.spec, health->exec, live.pidfd, *live.group, std::move(pipe->write));
+  if (!plan) return unable(plan.error());
+  Result<std::unique_ptr<Probe>> probe = Probe::begin(
+      loop_, effect.probe, std::move(*plan), std::move(pipe->read), [this, effect](bool ok, std::string output) {
+        const auto again = live_.find(effect.start);
+        if (again != live_.end()) {
+          const std::unique_ptr<Probe> ended =
+              std::move(again->second->probe);  // we are inside its call: it goes when this returns
+          report_(core::event::Probed{effect.start, effect.probe, ok, std::move(output)});
+        }
+      });
+  if (!probe) return unable(probe.error());
+  live.probe = std::move(*probe);
+}
+
+void Executor::perform(const core::effect::EndProbe& effect) {
+  const auto found = live_.find(effect.start);
+  if (found != live_.end() && found->second->probe && found->second->probe->number() == effect.probe)
+    found->second->probe.reset();
+}
+
+// --- the end ---
+
+void Executor::perform(const core::effect::Cleanup& effect) {
+  const auto found = live_.find(effect.start);
+  if (found == live_.end()) {
+    if (Result<void> cleared = clear_unknown(effect.start); !cleared)
+      return report_(core::event::CleanupFailed{effect.start, sentence(cleared.error())});
+    return report_(core::event::Cleaned{effect.start});
+  }
+  Live& live = *found->second;
+  live.probe.reset();
+  live.oom_events.reset();
+  live.clearing = true;
+  (void)live.group->kill();  // what the first process left behind; an empty group has nothing to kill
+  clear(effect.start);
+}
+
+// Goes on when the group says that it is empty; called again by its events until then.
+void Executor::clear(core::Start start) {
+  const auto found = live_.find(start);
+  if (found == live_.end() || !found->second->clearing) return;
+  Live& live = *found->second;
+  const Result<cgroups::Group::Events> events = live.group->events();  // rearms the watch
+  if (events && events->populated) return live.group_events.enable(true);
+  const Result<bool> removed = live.group->remove();
+  if (removed && !*removed) return live.group_events.enable(true);
+  if (!removed) {
+    live.clearing = false;
+    return report_(core::event::CleanupFailed{start, sentence(removed.error())});
+  }
+  if (live.log) live.log->finish();
+  drop_kept(start);
+  live_.erase(found);
+  share_cpu();
+  report_(core::event::Cleaned{start});
+}
+
+Result<void> Executor::clear_unknown(core::Start start) {
+  Result<std::vector<cgroups::Leaf>> leaves = tree_.list();
+  if (!leaves) return pass(std::move(leaves));
+  for (const cgroups::Leaf& leaf : *leaves) {
+    if (leaf.start != start) continue;
+    Result<cgroups::Group> group = tree_.open(leaf);
+    if (!group) return pass(std::move(group));
+    (void)group->kill();
+    const Result<bool> removed = group->remove();
+    if (!removed) return std::unexpected(removed.error());
+    if (!*removed)
+      return fail(ErrorKind::conflict, fmt::format("processes of {} are still ending", cgroups::to_string(leaf)));
+  }
+  drop_kept(start);
+  return {};
+}
+
+void Executor::drop_kept(core::Start start) {
+  // Dropping fails only when the guardian is gone, which the link's own watch tells.
+  (void)link_.drop(output_name(start));
+  (void)link_.drop(error_name(start));
+  (void)link_.drop(Launcher::report_name(start));
+}
+
+std::string Executor::memory_detail(const Live& live) const {
+  const Result<cgroups::Usage> usage = live.group->usage();
+  return fmt::format("limit {}, peak {}", format_bytes(live.limits.memory_max),
+                     usage ? format_bytes(usage->memory_peak) : "unknown");
+}
+
+core::event::Exited Executor::explain(const Exited& exited) {
+  core::event::Exited event;
+  event.start = exited.start;
+  if (exited.code == CLD_EXITED)
+    event.exit.code = exited.status;
+  else
+    event.exit.signal = exited.status;
+  const auto found = live_.find(exited.start);
+  if (found == live_.end()) return event;
+  const Result<cgroups::Usage> usage = found->second->group->usage();
+  if (usage && usage->oom_kills > 0) {
+    event.oom = true;
+    event.oom_detail = memory_detail(*found->second);
+  }
+  return event;
+}
+
+void Executor::kill_all() {
+  for (const auto& [start, live] : live_) (void)live->group->kill();  // nobody is left to hear of an error
+}
+
+}  // namespace orlop::supervisor

@@ -1,0 +1,106 @@
+// Performs what the core decides about containers, and reports what came of it as events. Decides nothing itself.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/error.hpp"
+#include "cgroups/tree.hpp"
+#include "config/host.hpp"
+#include "image/store.hpp"
+#include "supervisor/core/effect.hpp"
+#include "supervisor/core/event.hpp"
+#include "supervisor/directories.hpp"
+#include "supervisor/event_loop.hpp"
+#include "supervisor/guardian_link.hpp"
+#include "supervisor/launcher.hpp"
+#include "supervisor/log_pump.hpp"
+#include "supervisor/preparation.hpp"
+#include "supervisor/probe.hpp"
+
+namespace orlop::supervisor {
+
+/// One start as far as orlopd holds something of it.
+struct Live {
+  std::string name;
+  core::Start start = 0;
+  sandbox::Spec spec = {};
+  std::string plan = {};  ///< its print; empty for one that was adopted
+  cgroups::Limits limits = {};
+  pid_t pid = 0;
+  UniqueFd pidfd = {};
+  std::unique_ptr<cgroups::Group> group = {};
+  std::unique_ptr<LogPump> log = {};
+  std::unique_ptr<Probe> probe = {};
+  EventSource group_events = {};
+  EventSource oom_events = {};
+  bool clearing = false;  ///< Cleanup was ordered and waits for the group to empty
+};
+
+class Executor {
+ public:
+  using Report = std::function<void(core::Event)>;
+
+  /// All references are borrowed for the object's life. `report` may be called from inside perform().
+  Executor(const EventLoop& loop, GuardianLink& link, Launcher& launcher, const Directories& directories,
+           const cgroups::Tree& tree, Preparation& preparation, const image::Store& store, Report report);
+
+  /// The host file from which starts are made from now on.
+  void set_host(const config::Host& host) { host_ = &host; }
+
+  void perform(const core::effect::Launch& effect);
+  void perform(const core::effect::Signal& effect);
+  void perform(const core::effect::KillGroup& effect);
+  void perform(const core::effect::Probe& effect);
+  void perform(const core::effect::EndProbe& effect);
+  void perform(const core::effect::Cleanup& effect);
+
+  /// Takes over a start that a predecessor launched: its group, its log pipes, its first process.
+  Result<void> adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes);
+  /// The guardian's word that the first process of `exited.start` has ended, as the core reads it.
+  [[nodiscard]] core::event::Exited explain(const Exited& exited);
+  /// Kills every process of every container: the guardian is gone.
+  void kill_all();
+
+  [[nodiscard]] const Live* find(core::Start start) const;
+  /// The record of an image in the store, read once.
+  Result<const image::Record*> record_of(const Sha256& manifest);
+  void forget_record_of(const Sha256& manifest) { records_.erase(manifest); }
+
+ private:
+  Result<void> launch(const core::effect::Launch& effect);
+  Result<void> watch(Live& live);
+  void clear(core::Start start);
+  Result<void> clear_unknown(core::Start start);
+  void drop_kept(core::Start start);
+  void share_cpu();
+  [[nodiscard]] std::string memory_detail(const Live& live) const;
+
+  const EventLoop& loop_;
+  GuardianLink& link_;
+  Launcher& launcher_;
+  const Directories& directories_;
+  const cgroups::Tree& tree_;
+  Preparation& preparation_;
+  const image::Store& store_;
+  Report report_;
+  const config::Host* host_ = nullptr;
+  std::map<core::Start, std::unique_ptr<Live>> live_;
+  std::map<Sha256, image::Record> records_;
+};
+
+/// Names under which the guardian keeps a start's log pipes.
+inline std::string output_name(core::Start start) {
+  return "stdout/" + std::to_string(start);
+}
+inline std::string error_name(core::Start start) {
+  return "stderr/" + std::to_string(start);
+}
+
+/// The log bounds of a container.
+logs::Limits log_limits(const config::Container& container);
+
+}  // namespace orlop::supervisor

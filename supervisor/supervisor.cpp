@@ -1,0 +1,173 @@
+#include "supervisor/supervisor.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "supervisor/core/record_json.hpp"
+
+namespace orlop::supervisor {
+namespace {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+
+}  // namespace
+
+Supervisor::~Supervisor() = default;
+
+Result<int> Supervisor::run() {
+  return loop_.run();
+}
+
+// --- events in, effects out ---
+
+// An effect may bring its event at once, from inside perform(): such an event waits until the effects before it are
+// done.
+void Supervisor::decide(core::Event event) {
+  events_.push_back(std::move(event));
+  if (deciding_) return;
+  deciding_ = true;
+  while (!events_.empty()) {
+    const core::Event next = std::move(events_.front());
+    events_.pop_front();
+    for (const core::Effect& effect : core::decide(state_, next, BootClock::now())) perform(effect);
+  }
+  deciding_ = false;
+  settle();
+}
+
+void Supervisor::perform(const core::Effect& effect) {
+  std::visit(Overloaded{
+                 [this](const core::effect::Announce& what) { announce(what); },
+                 [this](const core::effect::Persist& what) { persist(what); },
+                 [this](const core::effect::Forget& what) {
+                   (void)forget_record(directories_,
+                                       what.name);  // one that stays is forgotten again by the next orlopd
+                   changed_.insert(what.name);
+                 },
+                 [this](const core::effect::Reserve& what) { reserve(what); },
+                 [this](const core::effect::AckExit& what) {
+                   (void)link_.acknowledge(what.start);
+                 },  // a dead guardian is told by its socket
+                 [this](const core::effect::Refused& what) {
+                   if (what.asked) refusal_ = what;
+                 },
+                 [this](const core::effect::WakeAt& what) {
+                   if (what.at)
+                     wake_source_.arm(*what.at);
+                   else
+                     wake_source_.enable(false);
+                 },
+                 [this](const core::effect::ShutdownDone&) {
+                   for (control::Reply<void>& reply : shutdown_waiters_) reply.answer({});
+                   shutdown_waiters_.clear();
+                   (void)link_.stopping();
+                   loop_.stop(0);
+                 },
+                 [this](const auto& what) { executor_->perform(what); },
+             },
+             effect);
+}
+
+void Supervisor::persist(const core::effect::Persist& effect) {
+  const std::string json = core::record_json(effect.name, effect.record);
+  const auto answer = [this, name = effect.name, revision = effect.revision](const Result<void>& written) {
+    if (written)
+      decide(core::event::Persisted{name, revision});
+    else
+      decide(core::event::PersistFailed{name, revision, sentence(written.error())});
+  };
+  changed_.insert(effect.name);
+  // Without a sync a write is a copy into memory and a rename: no more than the thread's hand-over would cost.
+  const Result<void> saved = save_record(directories_, effect.name, json);
+  if (!saved || effect.durability == Durability::until_reboot) return answer(saved);
+  const Result<void> submitted = writer_->submit(
+      [this, name = effect.name, json] { return save_record_durably(directories_, name, json); }, answer);
+  if (!submitted) answer(submitted);
+}
+
+void Supervisor::reserve(const core::effect::Reserve& effect) {
+  const auto answer = [this, up_to = effect.up_to](const Result<void>& written) {
+    if (written)
+      decide(core::event::Reserved{up_to});
+    else
+      decide(core::event::ReserveFailed{up_to, sentence(written.error())});
+  };
+  const Result<void> submitted =
+      writer_->submit([this, up_to = effect.up_to] { return save_reserved(directories_, up_to); }, answer);
+  if (!submitted) answer(submitted);
+}
+
+void Supervisor::announce(const core::effect::Announce& effect) {
+  changed_.insert(effect.name);
+  audit::Record record;
+  record.what = fmt::format("container.{}", core::to_string(effect.step));
+  record.object = effect.start == 0 ? fmt::format("container/{}", effect.name)
+                                    : fmt::format("container/{} start {}", effect.name, effect.start);
+  record.why = core::text(effect.reason);
+  record.before = core::to_string(effect.from);
+  record.after = core::to_string(effect.to);
+  // A container's own life goes on when the record cannot be written: stopping it would be worse. Changes that somebody
+  // asks for are refused then, see recorded().
+  (void)audit_->append(std::move(record), {});
+  if (const auto next = audit_->next_tick()) audit_source_.arm(*next);
+}
+
+// After a round of decisions: tell the clients, and answer who waits.
+void Supervisor::settle() {
+  if (server_) {
+    for (const std::string& name : std::exchange(changed_, {})) {
+      const bool there = find(name).has_value();
+      if (there && known_.insert(name).second)
+        server_->container_added(name);
+      else if (there)
+        server_->container_changed(name);
+      else if (known_.erase(name) > 0)
+        server_->container_removed(name);
+    }
+  }
+  settle_waiters();
+}
+
+// --- the guardian ---
+
+void Supervisor::hear_guardian() {
+  Result<std::vector<Message>> messages = link_.receive();
+  if (!messages) return guardian_is_gone(messages.error());
+  for (Message& message : *messages) handle(std::move(message));
+  if (const Result<void> flushed = link_.flush(); !flushed) return guardian_is_gone(flushed.error());
+  link_source_.watch(link_.wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+void Supervisor::handle(Message message) {
+  std::visit(Overloaded{
+                 [this](const Registered& said) { launcher_->registered(said.start); },
+                 [this](const Gone& said) { launcher_->gone(said.start); },
+                 [this](const Refused& said) { launcher_->refused(said.start, said.reason); },
+                 [this](const Exited& said) {
+                   if (is_worker(said.start))
+                     intake_->exited(said);
+                   else
+                     decide(executor_->explain(said));
+                 },
+                 [this](const Ping&) { (void)link_.pong(); },  // a dead guardian is told by its socket
+                 [this](const Terminate&) {
+                   intake_->stop();
+                   decide(core::event::ShutdownAsked{});
+                 },
+             },
+             message);
+}
+
+// Without a guardian nobody reaps, and nobody would start a next orlopd: nothing may go on unsupervised.
+void Supervisor::guardian_is_gone(const Error& error) {
+  fmt::print(stderr, "orlopd: the guardian is gone, every container is ended: {}\n", sentence(error));
+  executor_->kill_all();
+  intake_->stop();
+  loop_.stop(1);
+}
+
+}  // namespace orlop::supervisor
