@@ -135,7 +135,8 @@ Result<Record> Store::place(const Intake& intake) {
   if (::fsync(seal->get()) != 0) return fail_errno(errno, "fsync", "cannot sync the sealed file");
   // The seal first: a seal without a record is a leftover, a record without a seal would be a lie. The write of the
   // record syncs the directory, and with it both names.
-  if (::renameat(intake.directory.get(), seal_name.data(), directory_.get(), seal_file(record->seal).c_str()) != 0)
+  if (::renameat(intake.directory.get(), std::string(seal_name).c_str(), directory_.get(),
+                 seal_file(record->seal).c_str()) != 0)
     return fail_errno(errno, "renameat", "cannot move the sealed file");
   if (::fsync(directory_.get()) != 0) return fail_errno(errno, "fsync", "cannot sync the image store");
   if (Result<void> written =

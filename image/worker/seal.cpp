@@ -76,7 +76,7 @@ Result<void> run_mkfs(BorrowedFd directory, const std::string& tree, const std::
     return fail_errno(error, "posix_spawn", fmt::format("cannot start {}", program));
   }
   output->write.reset();
-  Result<std::string> said = first_line(output->read);
+  const Result<std::string> said = first_line(output->read);
   Result<int> status = wait_for(child);
   if (!status) return pass(std::move(status));
   if (*status == 0) return {};

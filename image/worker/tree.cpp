@@ -196,7 +196,6 @@ Result<std::optional<UniqueFd>> Tree::put(const Entry& entry) {
     if (Result<void> put = put_directory(*place, entry); !put) return pass(std::move(put));
     return std::nullopt;
   }
-  std::optional<Place> target;
   if (entry.type == EntryType::hardlink) {
     // The target's directory may be another one: open it on its own, beside the cached parent.
     const std::size_t slash = entry.link.rfind('/');
