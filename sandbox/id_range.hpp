@@ -82,9 +82,10 @@ std::vector<TakenIds> parse_subordinate_ids(std::string_view text);
 /// Reads the ids of passwd(5) or group(5): the third field, and in passwd the fourth.
 std::vector<TakenIds> parse_account_ids(std::string_view text);
 
-/// A user namespace that maps `inside` and the 65,535 ids after it to `range`, users and groups, for idmapped mounts: made
-/// by a child that is gone when this returns. Costly (a quarter of a millisecond and more): once for each pair. For a
-/// sealed root `inside` is 0; for a volume it is the first id of the volume's own range. Source: user_namespaces(7).
+/// A user namespace that maps `inside` and the 65,535 ids after it to `range`, users and groups, for idmapped mounts:
+/// made by a child that is gone when this returns. Costly (a quarter of a millisecond and more): once for each pair.
+/// For a sealed root `inside` is 0; for a volume it is the first id of the volume's own range. Source:
+/// user_namespaces(7).
 Result<UniqueFd> make_userns(IdRange range, std::uint32_t inside = 0);
 
 }  // namespace orlop::sandbox

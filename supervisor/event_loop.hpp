@@ -14,8 +14,8 @@
 
 namespace orlop::supervisor {
 
-/// Destroying it, or reset(), takes the source out of epoll at once: its descriptor may be closed right after, even when another
-/// process holds the same open file.
+/// Destroying it, or reset(), takes the source out of epoll at once: its descriptor may be closed right after, even
+/// when another process holds the same open file.
 class EventSource {
  public:
   EventSource() = default;
