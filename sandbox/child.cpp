@@ -44,12 +44,12 @@ int call(long number, Arguments... arguments) noexcept {
   return result_of(::syscall(number, arguments...));
 }
 
-// The mount target `path`, resolved inside the new root without following any link: whoever can swap a directory for a
-// link on a shared volume, or shipped one in the image, moves no mount.
+// The mount target `path`, absolute and so within the new root wherever the working directory is, without following any
+// link: whoever can swap a directory for a link on a shared volume, or shipped one in the image, moves no mount.
 int open_target(const char* path, int* fd) noexcept {
   ::open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const long opened = ::syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
   *fd = static_cast<int>(opened);
   return result_of(opened);

@@ -70,6 +70,15 @@ TEST_CASE("a mount target behind a link is refused, inside and out", "[sandbox][
   CHECK_THAT(text(done.explained), Contains("mount tmpfs /link/x") && Contains("link stands in the path"));
 }
 
+TEST_CASE("a working directory moves nothing of what the container may read, write and run", "[sandbox][root]") {
+  Spec spec = busybox("pwd; echo written >/run/x; cat /run/x; /bin/true; echo $?");
+  spec.workdir = "/data";
+  const Finished done = run(spec);
+  INFO((done.failure ? text(done.explained) : "") << done.output);
+  REQUIRE_FALSE(done.failure);
+  CHECK(done.output == "/data\nwritten\n0\n");
+}
+
 TEST_CASE("tmpfs takes its size and no more, and runs no program", "[sandbox][root][T08][T36]") {
   const Finished done =
       run(busybox("dd if=/dev/zero of=/tmp/f bs=1M count=20 2>&1; wc -c </tmp/f; cp /bin/busybox /run/x; chmod 755 "
