@@ -16,8 +16,10 @@
 namespace orlop::supervisor {
 namespace {
 
-// What mkfs.erofs 1.5 needs to find owners in a tree; of the worker's own user namespace alone.
-constexpr std::uint64_t worker_capabilities = 1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER;
+// What sealing owners, setgid bits and file capabilities takes (docs/images.md); of the worker's own user namespace
+// alone.
+constexpr std::uint64_t worker_capabilities =
+    1ULL << CAP_CHOWN | 1ULL << CAP_DAC_OVERRIDE | 1ULL << CAP_FOWNER | 1ULL << CAP_FSETID | 1ULL << CAP_SETFCAP;
 constexpr Bytes worker_memory = 256_MiB;
 constexpr Duration worker_deadline = std::chrono::minutes(30);
 
