@@ -48,6 +48,8 @@ void add_container_verbs(CLI::App& app, Invocation& invocation);   ///< start, s
 void add_log_verbs(CLI::App& app, Invocation& invocation);         ///< logs
 void add_image_verbs(CLI::App& app, Invocation& invocation);       ///< image import, ls, inspect, rm
 void add_volume_verbs(CLI::App& app, Invocation& invocation);      ///< volume ls, inspect, rm
+void add_audit_verbs(CLI::App& app, Invocation& invocation);       ///< audit show, verify
+void add_doctor_verb(CLI::App& app, Invocation& invocation);       ///< doctor
 void add_supervisor_verbs(CLI::App& app, Invocation& invocation);  ///< shutdown, version
 
 }  // namespace orlop::cli

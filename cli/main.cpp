@@ -14,6 +14,16 @@
 namespace orlop::cli {
 namespace {
 
+// Arguments are named by what they are; that they are texts says nothing. A heading of verbs is the group's name.
+void tidy_help(CLI::App& app) {
+  for (CLI::Option* option : app.get_options([](const CLI::Option* one) { return one->get_positional(); }))
+    option->type_name("");
+  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verb->group("Verbs");
+    tidy_help(*verb);
+  }
+}
+
 void add_verbs(CLI::App& app, Invocation& invocation) {
   app.description("orlop runs the containers that a host file describes.");
   app.add_option("--root", invocation.root, "The directory of the instance (default: the host's own)")
@@ -21,13 +31,20 @@ void add_verbs(CLI::App& app, Invocation& invocation) {
   app.require_subcommand(1);
   app.fallthrough();
   app.get_formatter()->column_width(24);
+  for (const auto& [theirs, ours] :
+       {std::pair("SUBCOMMAND", "VERB"), std::pair("SUBCOMMANDS", "VERBS"), std::pair("Subcommands", "Verbs"),
+        std::pair("Positionals", "Arguments"), std::pair("REQUIRED", "")})
+    app.get_formatter()->label(theirs, ours);
   add_host_file_verbs(app, invocation);
   add_status_verbs(app, invocation);
   add_log_verbs(app, invocation);
   add_container_verbs(app, invocation);
   add_image_verbs(app, invocation);
   add_volume_verbs(app, invocation);
+  add_audit_verbs(app, invocation);
+  add_doctor_verb(app, invocation);
   add_supervisor_verbs(app, invocation);
+  tidy_help(app);
 }
 
 // The verb that the command line got to: `orlop`, `orlop image`, `orlop image import`.
@@ -87,10 +104,10 @@ std::optional<int> parse(CLI::App& app, int argc, char** argv, Invocation& invoc
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", deepest(app).help());
+    fmt::print("{}", app.help());
     return exit_code::done;
   } catch (const CLI::ParseError& error) {
-    report(usage_error(app, error), invocation.json);
+    report(usage_error(app, error), false);
     return exit_code::usage;
   }
   while (invocation.root.size() > 1 && invocation.root.ends_with('/')) invocation.root.pop_back();

@@ -75,7 +75,8 @@ void add_container_verbs(CLI::App& app, Invocation& invocation) {
       [](control::Client& client, const std::string& name) { return client.restart(name); });
   add("kill", "Send a signal to the first process of containers", "signalling",
       [options](control::Client& client, const std::string& name) { return client.kill(name, options->signal); })
-      ->add_option("-s,--signal", options->signal, "Its name or number (default: SIGKILL)");
+      ->add_option("-s,--signal", options->signal, "Its name or number (default: SIGKILL)")
+      ->type_name("SIGNAL");
 
   const auto name = std::make_shared<std::string>();
   CLI::App* wait_verb = app.add_subcommand("wait", "Wait for a container's next exit, and print its exit code");

@@ -94,8 +94,10 @@ void add_image_verbs(CLI::App& app, Invocation& invocation) {
   CLI::App* import_verb = family->add_subcommand("import", "Verify and seal an OCI image, and print its reference");
   import_verb->add_option("PATH", wanted->path, "An OCI image layout: a directory, or a tar archive of one")
       ->required();
-  import_verb->add_option("--name", wanted->options.name, "The name for people (default: what the image says)");
-  import_verb->add_option("--reference", wanted->options.reference, "Which image, where the layout holds several");
+  import_verb->add_option("--name", wanted->options.name, "The name for people (default: what the image says)")
+      ->type_name("NAME");
+  import_verb->add_option("--reference", wanted->options.reference, "Which image, where the layout holds several")
+      ->type_name("REF");
   import_verb->add_option("--mkdir", wanted->options.mkdir, "A directory to add, to mount at; may be repeated")
       ->allow_extra_args(false)
       ->type_name("DIR");

@@ -7,45 +7,11 @@
 #include "base/file.hpp"
 #include "cli/output/json.hpp"
 #include "tests/need.hpp"
+#include "tests/orlop_program.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace orlop::cli {
 namespace {
-
-struct Ended {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-// What it prints is small enough for a pipe, so that it can be read after the end.
-Ended orlop(std::vector<std::string> arguments, const std::string& input = {}) {
-  sys::Pipe in = need(sys::pipe());
-  sys::Pipe out = need(sys::pipe());
-  sys::Pipe err = need(sys::pipe());
-  need(write_all(in.write, input));
-  in.write.reset();
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    arguments.insert(arguments.begin(), ORLOP);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    ::dup2(in.read.get(), 0);
-    ::dup2(out.write.get(), 1);
-    ::dup2(err.write.get(), 2);
-    ::execv(ORLOP, argv.data());
-    ::_exit(127);
-  }
-  out.write.reset();
-  err.write.reset();
-  Ended ended{.out = need(read_all(out.read, 1 << 20)), .err = need(read_all(err.read, 1 << 20))};
-  int status = 0;
-  need(::waitpid(child, &status, 0) == child);
-  if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
-  return ended;
-}
 
 bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
@@ -89,7 +55,7 @@ TEST_CASE("a missing verb, argument or value is exit code 2 and names the help",
 
 TEST_CASE("help goes to standard output with exit code 0, for the program and for every verb", "[cli]") {
   for (const char* verb : {"", "apply", "check", "status", "ps", "inspect", "logs", "wait", "start", "stop", "restart",
-                           "kill", "image", "volume", "shutdown", "version"}) {
+                           "kill", "image", "volume", "audit", "doctor", "shutdown", "version"}) {
     const Ended ended = *verb == '\0' ? orlop({"--help"}) : orlop({verb, "--help"});
     CAPTURE(verb);
     CHECK(ended.code == 0);
@@ -182,12 +148,25 @@ TEST_CASE("output that cannot be written is a failure", "[cli]") {
   if (child == 0) {
     ::dup2(full.get(), 1);
     ::dup2(need(sys::open("/dev/null", O_WRONLY)).get(), 2);
-    ::execl(ORLOP, ORLOP, "version", nullptr);
+    ::execl(ORLOP, ORLOP, "version", static_cast<char*>(nullptr));
     ::_exit(127);
   }
   int status = 0;
   need(::waitpid(child, &status, 0) == child);
   CHECK(WEXITSTATUS(status) == 1);
+}
+
+TEST_CASE("doctor says what it found as a table and as JSON, and its exit code whether orlop can run", "[cli]") {
+  const Ended json = orlop({"doctor", "--json"});
+  const Json found = need(parse_json(json.out));
+  CHECK(json.code == (found.at("able") == true ? 0 : 1));
+  REQUIRE(found.at("findings").size() > 10);
+  const Ended table = orlop({"doctor"});
+  CHECK(table.code == json.code);
+  for (const Json& finding : found.at("findings")) {
+    CHECK(has(table.out, std::string(finding.at("what"))));
+    CHECK((finding.at("grade") == "ok") == std::string(finding.at("consequence")).empty());
+  }
 }
 
 }  // namespace
