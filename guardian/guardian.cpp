@@ -199,6 +199,8 @@ void supervisor_died(State& state, int status, const Options& options) {
   if (state.socket >= 0) hear_out(state);
   state.supervisor_pid = 0;
   state.ping_at_ns = 0;
+  // Its last word: whether it stopped as it was asked to, or could not come up at all.
+  if (state.stopping != 0) state.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
   if (state.stopping != 0 || state.killed != 0) return;
   if (options.chaos) {
     ++state.counts.deaths;
@@ -314,7 +316,7 @@ int run(State& state, int signals, const Options& options) {
     reap(state, options);
     talk(state);
     keep_time(state, options);
-    if (is_over(state)) return state.killed != 0 ? 1 : 0;
+    if (is_over(state)) return state.killed != 0 ? 1 : state.exit_status;
     // A Report that found no room waits for POLLOUT; no Request is read meanwhile.
     Report report;
     int fd = -1;

@@ -19,7 +19,7 @@ struct Options {
 };
 
 /// Runs until the end: `signals` is a signalfd of SIGCHLD, SIGTERM and SIGINT, all signals are blocked.
-/// @return the exit status: 0 when orlopd has stopped everything, 1 when it had to be killed
+/// @return the exit status: that of the orlopd which said `stopping`, 1 when it had to be killed
 int run(State& state, int signals, const Options& options);
 
 /// Writes `text`, then `number` if it is not negative, and a newline to standard error, without ever waiting.

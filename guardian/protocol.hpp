@@ -54,7 +54,7 @@ enum class RequestKind : std::uint32_t {
   drop = 4,            ///< [names[0]] closes what is kept under that name, if anything
   acknowledge = 5,     ///< [start] the exit is recorded: the guardian forgets the start and closes its pidfd
   pong = 6,            ///< [] answers `ping`
-  stopping = 7,        ///< [] everything is stopped: do not restart orlopd, exit with 0 when no start is left
+  stopping = 7,  ///< [] everything is stopped: do not restart orlopd, exit with its exit status when no start is left
 };
 
 struct Request {

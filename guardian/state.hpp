@@ -67,7 +67,9 @@ struct State {
 
   // The end.
   std::int32_t terminate_signal = 0;  ///< what asked us to end
+  std::int32_t exit_status = 0;       ///< of the orlopd that said `stopping`; ours, when nothing is left
   std::uint32_t killed = 0;           ///< everything known was sent SIGKILL
+  std::uint32_t unused = 0;
   std::uint64_t kill_at_ns = 0;
 
   std::uint64_t death_at_ns[hands_off_deaths] = {};  ///< ring: deaths of orlopd

@@ -172,6 +172,7 @@ class Builder {
 
   void mount_all() {
     add({.op = Op::attach, .fd = plan_->resources.dev.get(), .path = "/dev"});
+    if (plan_->resources.dev_log) add({.op = Op::attach, .fd = plan_->resources.dev_log.get(), .path = "/dev/log"});
     add({.op = Op::mount_pts, .path = "/dev/pts"});
     add({.op = Op::mount_proc, .path = "/proc"});
     if (spec_.cgroup_view) view_cgroup();
@@ -262,7 +263,7 @@ class Builder {
     std::vector<int>& kept = plan_->kept_fds;
     for (const UniqueFd* fd : {&plan_->gate.read, &plan_->report.write, &resources.root, &resources.dev,
                                &resources.standard_input, &resources.standard_output, &resources.standard_error,
-                               &resources.reaper, &resources.memfd_noexec, &resources.joined})
+                               &resources.reaper, &resources.memfd_noexec, &resources.joined, &resources.dev_log})
       if (*fd) kept.push_back(fd->get());
     for (const MountAt& mount : resources.mounts) kept.push_back(mount.mount.get());
     for (const UniqueFd& procs : resources.cgroup_procs) kept.push_back(procs.get());

@@ -110,6 +110,7 @@ struct Resources {
   std::uint32_t first_id = 0;            ///< host id of inside 0; 65,536 follow
   UniqueFd root;                         ///< detached, read-only, idmapped where its owner can
   UniqueFd dev;                          ///< detached clone of the /dev template
+  UniqueFd dev_log;                      ///< detached mount of the socket for /dev/log, with `dev_log`
   std::vector<MountAt> mounts;           ///< volumes and host paths, one for each Bind of the Spec, in its order
   UniqueFd cgroup;                       ///< cgroup2 leaf for CLONE_INTO_CGROUP; none on pure v1
   std::vector<UniqueFd> cgroup_procs;    ///< v1 cgroup.procs files, opened for writing

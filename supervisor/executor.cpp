@@ -69,7 +69,9 @@ Result<void> Executor::launch(const core::effect::Launch& effect) {
   if (Result<void> watched = watch(own); !watched) return watched;
   const std::string output = output_name(effect.start);
   const std::string error = error_name(effect.start);
-  const std::array<NamedFd, 2> named = {NamedFd{output, prepared->output}, NamedFd{error, prepared->error}};
+  const std::string dev_log = dev_log_name(effect.start);
+  std::vector<NamedFd> named = {{output, prepared->output}, {error, prepared->error}};
+  if (prepared->dev_log) named.push_back({dev_log, prepared->dev_log});
   Result<Launcher::Begun> begun = launcher_.begin(effect.start, std::move(prepared->plan), named,
                                                   [this, start = effect.start](Result<void> result) {
                                                     if (result)
@@ -88,6 +90,14 @@ Result<void> Executor::launch(const core::effect::Launch& effect) {
     return pass(std::move(log));
   }
   own.log = std::move(*log);
+  if (prepared->dev_log) {
+    Result<std::unique_ptr<DevLog>> opened = DevLog::open(loop_, std::move(prepared->dev_log), own.log->output());
+    if (!opened) {
+      launcher_.cancel(effect.start);
+      return pass(std::move(opened));
+    }
+    own.dev_log = std::move(*opened);
+  }
   share_cpu();
   return {};
 }
@@ -112,7 +122,8 @@ Result<void> Executor::watch(Live& live) {
   return {};
 }
 
-Result<void> Executor::adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes) {
+Result<void> Executor::adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes,
+                             UniqueFd dev_log) {
   auto live = std::make_unique<Live>();
   Live& own = *live;
   own.name = name;
@@ -136,6 +147,10 @@ Result<void> Executor::adopt(const std::string& name, Running running, std::arra
       LogPump::open(loop_, directories_.logs, name, limits, running.start, std::move(pipes));
   if (!log) return pass(std::move(log));
   own.log = std::move(*log);
+  if (!dev_log) return {};
+  Result<std::unique_ptr<DevLog>> opened = DevLog::open(loop_, std::move(dev_log), own.log->output());
+  if (!opened) return pass(std::move(opened));
+  own.dev_log = std::move(*opened);
   return {};
 }
 
@@ -236,6 +251,8 @@ void Executor::clear(core::Start start) {
     live.clearing = false;
     return report_(core::event::CleanupFailed{start, sentence(removed.error())});
   }
+  if (live.dev_log) live.dev_log->drain();
+  live.dev_log.reset();
   if (live.log) live.log->finish();
   drop_kept(start);
   live_.erase(found);
@@ -264,6 +281,8 @@ void Executor::drop_kept(core::Start start) {
   // Dropping fails only when the guardian is gone, which the link's own watch tells.
   (void)link_.drop(output_name(start));
   (void)link_.drop(error_name(start));
+  (void)link_.drop(dev_log_name(start));
+  (void)::unlink(fmt::format("/devlog/{}", start).c_str());  // there for containers with `dev_log` only
   (void)link_.drop(Launcher::report_name(start));
 }
 

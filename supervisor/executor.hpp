@@ -13,6 +13,7 @@
 #include "image/store.hpp"
 #include "supervisor/core/effect.hpp"
 #include "supervisor/core/event.hpp"
+#include "supervisor/dev_log.hpp"
 #include "supervisor/directories.hpp"
 #include "supervisor/event_loop.hpp"
 #include "supervisor/guardian_link.hpp"
@@ -34,6 +35,7 @@ struct Live {
   UniqueFd pidfd = {};
   std::unique_ptr<cgroups::Group> group = {};
   std::unique_ptr<LogPump> log = {};
+  std::unique_ptr<DevLog> dev_log = {};
   std::unique_ptr<Probe> probe = {};
   EventSource group_events = {};
   EventSource oom_events = {};
@@ -59,7 +61,7 @@ class Executor {
   void perform(const core::effect::Cleanup& effect);
 
   /// Takes over a start that a predecessor launched: its group, its log pipes, its first process.
-  Result<void> adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes);
+  Result<void> adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes, UniqueFd dev_log);
   /// The guardian's word that the first process of `exited.start` has ended, as the core reads it.
   [[nodiscard]] core::event::Exited explain(const Exited& exited);
   /// Kills every process of every container: the guardian is gone.
@@ -92,12 +94,16 @@ class Executor {
   std::map<Sha256, image::Record> records_;
 };
 
-/// Names under which the guardian keeps a start's log pipes.
+/// Names under which the guardian keeps a start's log pipes and the socket behind its /dev/log.
 inline std::string output_name(core::Start start) {
   return "stdout/" + std::to_string(start);
 }
 inline std::string error_name(core::Start start) {
   return "stderr/" + std::to_string(start);
+}
+
+inline std::string dev_log_name(core::Start start) {
+  return "devlog/" + std::to_string(start);
 }
 
 /// The log bounds of a container.

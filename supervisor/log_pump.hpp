@@ -23,6 +23,8 @@ class LogPump {
   LogPump& operator=(const LogPump&) = delete;
   /// Moves what the pipes hold and marks the end of the run.
   void finish();
+  /// The read end of the standard output's pipe, for as long as finish() was not called.
+  [[nodiscard]] BorrowedFd output() const { return lanes_[0]->pipe; }
   /// The sentence of the last trouble with the disk; empty when all is well.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 

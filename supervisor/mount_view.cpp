@@ -60,7 +60,7 @@ Result<void> fill_worker_root(BorrowedFd root, const std::string& programs) {
 
 Result<void> fill(BorrowedFd root, const Places& places, const std::string& programs) {
   for (const char* name :
-       {"proc", "dev", "run", "state", "logs", "images", "template", "template/dev", "template/worker"})
+       {"proc", "dev", "run", "state", "logs", "images", "devlog", "template", "template/dev", "template/worker"})
     if (Result<void> made = make_folder(root, name); !made) return made;
   Result<UniqueFd> proc = sys::new_mount("proc", {}, quiet | MOUNT_ATTR_NOEXEC);
   if (!proc) return pass(std::move(proc));

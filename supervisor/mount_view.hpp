@@ -5,6 +5,7 @@
 //   /proc /dev      for orlopd itself
 //   /run /state /logs   the instance's places
 //   /images/DIGEST  sealed images, attached once
+//   /devlog/START   the socket behind a container's /dev/log
 //   /template/dev   what every container's /dev is a clone of
 //   /template/reaper  the program that `init = true` puts before the payload
 //   /template/worker  the root of orlop's own jailed workers: the host's /usr, read-only, and their program

@@ -13,6 +13,7 @@
 #include "base/file.hpp"
 #include "base/sys.hpp"
 #include "config/resolve.hpp"
+#include "supervisor/dev_log.hpp"
 
 namespace orlop::supervisor {
 namespace {
@@ -118,6 +119,15 @@ Result<Prepared> Preparation::assemble(sandbox::Spec spec, sandbox::Resources re
     Result<UniqueFd> network = networks_.take();
     if (!network) return pass(std::move(network));
     resources.network = std::move(*network);
+  }
+  if (spec.dev_log) {
+    Result<UniqueFd> directory = sys::open_beneath(view_.root(), "devlog", O_RDONLY | O_DIRECTORY);
+    if (!directory) return pass(std::move(directory));
+    Result<DevLogSocket> log = make_dev_log(*directory, "/devlog", std::to_string(start), resources.first_id + spec.uid,
+                                            resources.first_id + spec.gid);
+    if (!log) return pass(std::move(log));
+    resources.dev_log = std::move(log->mount);
+    prepared.dev_log = std::move(log->socket);
   }
   if (spec.init) {
     Result<BorrowedFd> program = reaper();

@@ -26,8 +26,9 @@ struct Prepared {
   sandbox::Spec spec;
   std::unique_ptr<sandbox::Plan> plan;
   std::unique_ptr<cgroups::Group> group;
-  UniqueFd output;  ///< read end of what the process writes to its standard output
-  UniqueFd error;   ///< likewise
+  UniqueFd output;   ///< read end of what the process writes to its standard output
+  UniqueFd error;    ///< likewise
+  UniqueFd dev_log;  ///< the socket behind /dev/log, with `dev_log`
 };
 
 /// What one of orlop's own jailed workers is given.

@@ -224,7 +224,10 @@ void Supervisor::adopt(const std::string& name, Running running) {
   std::array<UniqueFd, 2> pipes;
   if (std::optional<UniqueFd> pipe = take(replay_.kept, output_name(running.start))) pipes[0] = std::move(*pipe);
   if (std::optional<UniqueFd> pipe = take(replay_.kept, error_name(running.start))) pipes[1] = std::move(*pipe);
-  if (Result<void> adopted = executor_->adopt(name, std::move(running), std::move(pipes)); !adopted)
+  std::optional<UniqueFd> dev_log = take(replay_.kept, dev_log_name(running.start));
+  if (Result<void> adopted =
+          executor_->adopt(name, std::move(running), std::move(pipes), dev_log ? std::move(*dev_log) : UniqueFd{});
+      !adopted)
     fmt::print(stderr, "orlopd: container '{}' goes on, but not whole: {}\n", name, sentence(adopted.error()));
 }
 
