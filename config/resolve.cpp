@@ -138,8 +138,8 @@ std::vector<sandbox::Rlimit> rlimits(const Container& container, const Inherited
 }
 
 /// Whether `target` can be mounted on: in the sealed image, or in a tmpfs where it is made at start.
-Result<void> check_target(const Container& container, const image::Record& record, std::string_view key,
-                          const std::string& target, bool directory) {
+Result<void> check_target(const Container& container, const image::Record& record, const HoldsDirectory& holds,
+                          std::string_view key, const std::string& target, bool directory) {
   constexpr std::array<std::string_view, 3> files = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"};
   if (target == "/dev/shm") return {};  // orlop makes /dev
   if (directory && std::ranges::find(files, target) != files.end())
@@ -148,23 +148,25 @@ Result<void> check_target(const Container& container, const image::Record& recor
   if (std::ranges::binary_search(record.mount_points, target)) return {};
   for (const auto& [path, tmpfs] : container.tmpfs)
     if (target.size() > path.size() && target.starts_with(path) && target[path.size()] == '/') return {};
+  if (directory && holds && holds(target)) return {};
   return refuse(container, key,
                 fmt::format("mounts at {}, which image {} does not have as a mount point", target, record.name),
                 fmt::format("import the image again with it: orlop image import --mkdir {} PATH", target));
 }
 
-Result<void> add_mounts(const Container& container, const image::Record& record, sandbox::Spec& spec) {
+Result<void> add_mounts(const Container& container, const image::Record& record, const HoldsDirectory& holds,
+                        sandbox::Spec& spec) {
   for (const auto& [target, tmpfs] : container.tmpfs) {
-    if (auto there = check_target(container, record, "tmpfs", target, true); !there) return there;
+    if (auto there = check_target(container, record, holds, "tmpfs", target, true); !there) return there;
     spec.tmpfs.push_back({target, tmpfs.size, tmpfs.inodes, tmpfs.mode, tmpfs.exec});
   }
   for (const auto& [target, mount] : container.volumes) {
-    if (auto there = check_target(container, record, "volumes", target, true); !there) return there;
+    if (auto there = check_target(container, record, holds, "volumes", target, true); !there) return there;
     spec.binds.push_back(
         {target, sandbox::Bind::Kind::volume, mount.volume, mount.mode == Access::read_write, mount.exec});
   }
   for (const auto& [target, source] : container.allow.host_paths) {
-    if (auto there = check_target(container, record, "allow.host_paths", target, false); !there) return there;
+    if (auto there = check_target(container, record, holds, "allow.host_paths", target, false); !there) return there;
     spec.binds.push_back({target, sandbox::Bind::Kind::host_path, source, false, false});
   }
   std::ranges::sort(spec.binds, {}, &sandbox::Bind::target);  // a path sorts before what is inside it
@@ -173,7 +175,8 @@ Result<void> add_mounts(const Container& container, const image::Record& record,
 
 }  // namespace
 
-Result<sandbox::Spec> resolve(const Container& container, const image::Record& record, const Inherited& inherited) {
+Result<sandbox::Spec> resolve(const Container& container, const image::Record& record, const Inherited& inherited,
+                              const HoldsDirectory& holds) {
   const Result<Ids> ids = user(container, record);
   if (!ids) return std::unexpected(ids.error());
   std::set<gid_t> groups;
@@ -217,7 +220,8 @@ Result<sandbox::Spec> resolve(const Container& container, const image::Record& r
   if (bytes(spec.env) > max_vector_bytes)
     return refuse(container, "env", fmt::format("has {} bytes of environment", bytes(spec.env)),
                   fmt::format("allowed: {} bytes", max_vector_bytes));
-  if (auto mounted = add_mounts(container, record, spec); !mounted) return std::unexpected(std::move(mounted).error());
+  if (auto mounted = add_mounts(container, record, holds, spec); !mounted)
+    return std::unexpected(std::move(mounted).error());
   return spec;
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 
 #include "base/error.hpp"
 #include "config/host.hpp"
@@ -17,6 +19,10 @@ struct Inherited {
   std::uint64_t open_files = defaults::open_files_hard;  ///< its hard RLIMIT_NOFILE
 };
 
+/// Whether the image has `target` as a directory, no component of it a link. The record lists only what sealing made
+/// sure of.
+using HoldsDirectory = std::function<bool(const std::string& target)>;
+
 /// Bytes of all of env, and of all of argv, with their ends.
 inline constexpr std::size_t max_vector_bytes = 128U << 10;
 inline constexpr std::size_t max_groups = 64;
@@ -27,7 +33,8 @@ inline constexpr std::size_t max_groups = 64;
 ///
 /// @return config/… with the place of the key: nothing to run; a user or group that the image does not have; uid 0 or
 ///         no user without allow.root_user; a mount target that the image lacks; env or arguments too large
-Result<sandbox::Spec> resolve(const Container& container, const image::Record& record, const Inherited& inherited = {});
+Result<sandbox::Spec> resolve(const Container& container, const image::Record& record, const Inherited& inherited = {},
+                              const HoldsDirectory& holds = {});
 
 /// The health check that counts: the file's, else the image's HEALTHCHECK; nothing if there is none.
 std::optional<Health> health_check(const Container& container, const image::Record& record);

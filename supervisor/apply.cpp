@@ -14,7 +14,6 @@
 #include "config/admission.hpp"
 #include "config/effective.hpp"
 #include "config/parse.hpp"
-#include "config/resolve.hpp"
 #include "supervisor/core/plan.hpp"
 #include "supervisor/supervisor.hpp"
 #include "supervisor/wanted.hpp"
@@ -96,7 +95,8 @@ Result<std::vector<std::string>> Supervisor::check_images(const config::Host& ho
       errors.push_back(std::move(error));
       continue;
     }
-    if (const Result<sandbox::Spec> spec = config::resolve(container, **record); !spec) errors.push_back(spec.error());
+    if (const Result<sandbox::Spec> spec = preparation_->resolve(container, **record); !spec)
+      errors.push_back(spec.error());
   }
   for (const auto& [name, volume] : host.volumes) owners.push_back(id_owner_of_volume(name));
   if (!errors.empty()) return std::unexpected(all_of(errors));

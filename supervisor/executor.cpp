@@ -140,7 +140,8 @@ Result<void> Executor::adopt(const std::string& name, Running running, std::arra
   if (container != host_->containers.end()) {
     own.limits = container->second.limits;
     if (const Result<const image::Record*> record = record_of(container->second.image.manifest); record)
-      if (Result<sandbox::Spec> spec = config::resolve(container->second, **record); spec) own.spec = std::move(*spec);
+      if (Result<sandbox::Spec> spec = preparation_.resolve(container->second, **record); spec)
+        own.spec = std::move(*spec);
   }
   if (!pipes[0] || !pipes[1]) return {};
   Result<std::unique_ptr<LogPump>> log =

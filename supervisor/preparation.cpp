@@ -53,9 +53,14 @@ Preparation::Preparation(const Directories& directories, const MountView& view, 
       images_(images),
       kernel_(sandbox::probe_kernel()) {}
 
+Result<sandbox::Spec> Preparation::resolve(const config::Container& container, const image::Record& record) {
+  return config::resolve(container, record, {.open_files = inherited_open_files()},
+                         [&](const std::string& target) { return images_.holds_directory(record, target); });
+}
+
 Result<Prepared> Preparation::container(const config::Container& container, const image::Record& record,
                                         core::Start start) {
-  Result<sandbox::Spec> spec = config::resolve(container, record, {.open_files = inherited_open_files()});
+  Result<sandbox::Spec> spec = resolve(container, record);
   if (!spec) return pass(std::move(spec));
   const auto ids = ids_.find(id_owner_of_container(container.name));
   if (ids == ids_.end()) return fail(ErrorKind::internal, "the container has no id range");

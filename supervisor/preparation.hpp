@@ -48,6 +48,9 @@ class Preparation {
   Preparation(const Directories& directories, const MountView& view, const cgroups::Tree& tree, const IdMap& ids,
               SealedImages& images);
 
+  /// What `container` is when started from the image that `record` is of. Attaches the image if a mount target has to
+  /// be looked up.
+  Result<sandbox::Spec> resolve(const config::Container& container, const image::Record& record);
   /// Readies a start of `container` from the image that `record` is of.
   Result<Prepared> container(const config::Container& container, const image::Record& record, core::Start start);
   /// Readies a worker of orlop's own.

@@ -33,6 +33,11 @@ Result<UniqueFd> SealedImages::clone(const image::Record& record, sandbox::IdRan
   return own;
 }
 
+bool SealedImages::holds_directory(const image::Record& record, const std::string& target) {
+  const Result<BorrowedFd> root = attached(record);
+  return root && sys::open_without_links(*root, target.substr(1), O_PATH | O_DIRECTORY);
+}
+
 Result<BorrowedFd> SealedImages::attached(const image::Record& record) {
   if (const auto found = attached_.find(record.seal); found != attached_.end()) return BorrowedFd(found->second);
   const std::string place = "images/" + hex(record.seal);

@@ -28,6 +28,8 @@ class SealedImages {
 
   /// A detached, read-only clone of the image, its ids shown as those of `range`.
   Result<UniqueFd> clone(const image::Record& record, sandbox::IdRange range, IdmapNamespaces& idmaps);
+  /// Whether the image has the absolute path `target` as a directory, without a link on the way.
+  bool holds_directory(const image::Record& record, const std::string& target);
   /// Detaches what `clone` attached, so that the file can go. Running containers keep their own clones.
   Result<void> detach(const image::Record& record);
 

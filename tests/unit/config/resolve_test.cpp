@@ -130,6 +130,15 @@ TEST_CASE("mounts come with their defaults, parents before what is inside them",
                                                  {"/run/v", Kind::volume, "v", true, false}});
 }
 
+TEST_CASE("a directory that the image has can be mounted on, although sealing did not make it", "[config]") {
+  const config::Container container =
+      good("[volume.v]\n" + web("volumes = { \"/var/lib/x\" = { volume = \"v\" } }")).containers.at("web");
+  const auto holds = [](const std::string& target) { return target == "/var/lib/x"; };
+  const auto spec = resolve(container, record(), {}, holds);
+  REQUIRE(spec);
+  CHECK(spec->binds.at(0).target == "/var/lib/x");
+}
+
 TEST_CASE("a mount target that the image lacks is refused with the remedy", "[config]") {
   CHECK_THAT(refusal("volumes = { \"/var/lib/x\" = { volume = \"v\" } }"),
              Contains("mounts at /var/lib/x") && Contains("orlop image import --mkdir /var/lib/x PATH"));
