@@ -344,7 +344,7 @@ std::optional<control::ContainerView> Supervisor::find(std::string_view name) co
   if (record.began)
     view.started_usec = static_cast<std::uint64_t>(to_wall(*record.began).time_since_epoch().count() / 1000);
   view.restarts = static_cast<std::uint32_t>(record.restarts);
-  view.exit_code = record.exit ? exit_code_of(*record.exit) : 0;
+  if (record.exit) view.exit_code = exit_code_of(*record.exit);
   view.reason = !container.trouble.empty() ? container.trouble : core::text(record.reason);
   if (view.reason.empty() && !container.waits_for.empty()) view.reason = "waits for " + container.waits_for;
   if (wanted != host_.containers.end()) view.image = image::text(wanted->second.image);

@@ -29,7 +29,7 @@ Json container_json(const control::ContainerView& view) {
           {"pid", view.pid},
           {"started", time_json(view.started_usec)},
           {"restarts", view.restarts},
-          {"exit_code", view.exit_code},
+          {"exit_code", view.exit_code ? Json(*view.exit_code) : Json()},
           {"reason", view.reason},
           {"image", view.image},
           {"start", view.start_number}};

@@ -39,13 +39,9 @@ std::string number_or_dash(std::optional<std::int64_t> number) {
   return number && *number != 0 ? fmt::to_string(*number) : "-";
 }
 
-// Status cannot say "no exit yet" in a number: while the first run is on there is none.
 std::string exit_text(const Json& container) {
-  const std::string state = text_at(container, "state");
-  const bool had_exit = state == "stopped" || state == "failed" || state == "backoff" || state == "exited" ||
-                        number_at(container, "restarts").value_or(0) > 0;
-  const std::optional<std::int64_t> code = number_at(container, "exit_code");
-  return had_exit && code && !text_at(container, "started").empty() ? fmt::to_string(*code) : "-";
+  const std::optional<std::int64_t> code = number_at(container, "exit_code");  // null until it has ended once
+  return code ? fmt::to_string(*code) : "-";
 }
 
 std::string bytes_text(std::optional<std::int64_t> bytes) {

@@ -282,7 +282,7 @@ int get_container_property(sd_bus* /*bus*/, const char* path, const char* /*inte
   if (name == "Pid") return sd_bus_message_append(reply, "u", static_cast<std::uint32_t>(view->pid));
   if (name == "Started") return sd_bus_message_append(reply, "t", view->started_usec);
   if (name == "Restarts") return sd_bus_message_append(reply, "u", view->restarts);
-  if (name == "ExitCode") return sd_bus_message_append(reply, "i", view->exit_code);
+  if (name == "ExitCode") return sd_bus_message_append(reply, "i", view->exit_code.value_or(0));
   if (name == "StartNumber") return sd_bus_message_append(reply, "t", view->start_number);
   return -ENOENT;
 }

@@ -106,7 +106,7 @@ struct ContainerView {
   pid_t pid = 0;                   ///< 0: no process
   std::uint64_t started_usec = 0;  ///< since 1970-01-01 UTC; 0: never
   std::uint32_t restarts = 0;
-  int exit_code = 0;
+  std::optional<int> exit_code = {};  ///< nothing: it has not ended yet; 0 on the bus
   std::string reason = {};
   std::string image = {};
   std::uint64_t start_number = 0;

@@ -15,7 +15,7 @@ Json container(const char* name, const char* state, const char* health) {
           {"pid", 41},
           {"started", rfc3339(now - 90s)},
           {"restarts", 0},
-          {"exit_code", 0},
+          {"exit_code", nullptr},
           {"reason", "healthy"},
           {"image", "shop/web@sha256:0123456789abcdef0123456789abcdef"}};
 }
