@@ -71,7 +71,7 @@ std::string image_text(const image::Record& record) {
   if (record.stop_signal != 0) text += line("stop signal", fmt::to_string(record.stop_signal));
   if (record.healthcheck) text += line("health", fmt::format("{}", fmt::join(record.healthcheck->command, " ")));
   std::vector<std::string> labels;
-  for (const auto& [key, value] : record.labels) labels.push_back(key + "=" + value);
+  for (const auto& [key, value] : record.labels) labels.push_back(fmt::format("{}={}", key, value));
   text += lines("labels", labels);
   const std::string report = report_text(record);
   if (!report.empty()) text += "sealing:\n" + report;
