@@ -20,6 +20,7 @@ while(names MATCHES "^([^\n]+)\n+")  # no foreach: in a list, brackets and semic
   string(LENGTH "${CMAKE_MATCH_0}" length)
   string(SUBSTRING "${names}" ${length} -1 names)
   string(REGEX REPLACE "([][,\\\"])" "\\\\\\1" pattern "${name}")
+  string(REGEX REPLACE "^-" "\\\\-" pattern "${pattern}")  # else Catch2 takes it for an option
   string(APPEND script "add_test([==[${name}]==] [==[${PROGRAM}]==] [==[${pattern}]==] -w NoTests)\n"
     "set_tests_properties([==[${name}]==] PROPERTIES LABELS ${LABEL} TIMEOUT 300 RUN_SERIAL ${alone}"
     " SKIP_RETURN_CODE 77 ENVIRONMENT ORLOP_SKIP_STATUS=77)\n")

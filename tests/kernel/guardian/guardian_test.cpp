@@ -266,6 +266,10 @@ TEST_CASE("a message that breaks the protocol costs orlopd its place, and nothin
   first.take_back();
   const Child child = first.run(7, -1);
   first.kill();
+  Peer before = guardian.peer();
+  REQUIRE(before.take_back().running.size() == 1);
+  const std::size_t fds = count_fds(guardian.pid());
+  before.kill();
   const std::array<int, 6> many = {0, 1, 2, 0, 1, 2};
   struct Garbage {
     const char* what;
@@ -288,7 +292,6 @@ TEST_CASE("a message that breaks the protocol costs orlopd its place, and nothin
       {"six descriptors", add, sizeof add, 6},
       {"no name", {.kind = guardian::RequestKind::drop}, sizeof pong, 0},
   };
-  const std::size_t fds = count_fds(guardian.pid());
   for (const Garbage& each : garbage) {
     INFO(each.what);
     Peer peer = guardian.peer();
