@@ -25,24 +25,81 @@ Result<void> sync_directory(BorrowedFd directory) {
   return {};
 }
 
-// The device that a removal may not leave.
-Result<void> remove_below(BorrowedFd directory, const std::string& name, dev_t device) {
-  if (::unlinkat(directory.get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM) return fail_errno(errno, "unlinkat", fmt::format("cannot remove '{}'", name));
-  Result<UniqueFd> inside = sys::open_beneath(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!inside) return fail(std::move(inside), fmt::format("cannot remove '{}'", name));
+// Removes what one step can remove: anything but a directory that holds something, for which the result is false. The
+// kernel's rmdir answers EBUSY for a mount before it looks inside, so a false also says that `name` is none.
+Result<bool> remove_entry(BorrowedFd directory, const std::string& name) {
+  if (::unlinkat(directory.get(), name.c_str(), 0) == 0 || errno == ENOENT) return true;
+  if (errno != EISDIR) return fail_errno(errno, "unlinkat", fmt::format("cannot remove '{}'", name));
+  if (::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
+  if (errno == ENOTEMPTY || errno == EEXIST) return false;
+  if (errno == EBUSY)
+    return fail(ErrorKind::conflict, fmt::format("'{}' is a mount", name), "unmount it, then try again");
+  return fail_errno(errno, "unlinkat", fmt::format("cannot remove the directory '{}'", name));
+}
+
+// A directory on the way to the one that is being emptied.
+struct Level {
+  std::string name;
+  dev_t device = 0;
+  ino_t inode = 0;
+  std::vector<std::string> directories = {};  ///< in it, holding something
+};
+
+Result<bool> is_at(BorrowedFd directory, const Level& level) {
   struct stat status{};
-  if (::fstat(inside->get(), &status) != 0) return fail_errno(errno, "fstat", fmt::format("cannot remove '{}'", name));
-  if (status.st_dev != device)
-    return fail(ErrorKind::conflict, fmt::format("'{}' is a mount of another file system", name));
-  Result<std::vector<std::string>> names = list_directory(*inside);
-  if (!names) return pass(std::move(names));
-  for (const std::string& entry : *names)
-    if (Result<void> removed = remove_below(*inside, entry, device); !removed)
-      return fail(std::move(removed), "in '" + name + "'");
-  if (::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
-    return fail_errno(errno, "unlinkat", fmt::format("cannot remove the directory '{}'", name));
-  return {};
+  if (::fstat(directory.get(), &status) != 0) return fail_errno(errno, "fstat", "cannot look at a directory");
+  return status.st_dev == level.device && status.st_ino == level.inode;
+}
+
+// Removes what `inside`, the directory `name`, holds, but for the directories that hold something themselves.
+Result<Level> begin_level(BorrowedFd inside, const std::string& name) {
+  struct stat status{};
+  if (::fstat(inside.get(), &status) != 0) return fail_errno(errno, "fstat", fmt::format("cannot look at '{}'", name));
+  Level level{.name = name, .device = status.st_dev, .inode = status.st_ino};
+  Result<std::vector<std::string>> names = list_directory(inside);
+  if (!names) return fail(std::move(names), fmt::format("in '{}'", name));
+  for (std::string& entry : *names) {
+    Result<bool> removed = remove_entry(inside, entry);
+    if (!removed) return fail(std::move(removed), fmt::format("in '{}'", name));
+    if (!*removed) level.directories.push_back(std::move(entry));
+  }
+  return level;
+}
+
+// Who made the tree chose its depth: neither the stack nor the number of descriptors may grow with it. So the walk
+// holds one directory open and goes up by "..", which is believed only if it leads to where the walk came from.
+Result<void> remove_directory(BorrowedFd directory, const std::string& name) {
+  constexpr int open_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  UniqueFd here;
+  std::vector<Level> path;
+  std::string below = name;
+  for (;;) {
+    Result<UniqueFd> inside = sys::open_beneath(path.empty() ? directory : BorrowedFd(here), below, open_flags);
+    if (!inside) return pass(std::move(inside));
+    here = std::move(*inside);
+    Result<Level> begun = begin_level(here, below);
+    if (!begun) return pass(std::move(begun));
+    path.push_back(std::move(*begun));
+    while (path.back().directories.empty()) {
+      const Level done = std::move(path.back());
+      path.pop_back();
+      if (!path.empty()) {
+        here = UniqueFd(::openat(here.get(), "..", open_flags | O_CLOEXEC));
+        if (!here) return fail_errno(errno, "openat", fmt::format("cannot leave '{}'", done.name));
+        Result<bool> back = is_at(here, path.back());
+        if (!back) return pass(std::move(back));
+        if (!*back)
+          return fail(ErrorKind::conflict, fmt::format("'{}' was moved while it was being removed", done.name));
+      }
+      Result<bool> removed = remove_entry(path.empty() ? directory : BorrowedFd(here), done.name);
+      if (!removed) return pass(std::move(removed));
+      if (!*removed)
+        return fail(ErrorKind::conflict, fmt::format("'{}' was written to while it was being removed", done.name));
+      if (path.empty()) return {};
+    }
+    below = std::move(path.back().directories.back());
+    path.back().directories.pop_back();
+  }
 }
 
 }  // namespace
@@ -62,8 +119,11 @@ Result<std::string> read_all(BorrowedFd fd, std::size_t max_bytes) {
 }
 
 Result<std::string> read_file(BorrowedFd directory, const std::string& name, std::size_t max_bytes) {
-  Result<UniqueFd> file = sys::open_beneath(directory, name, O_RDONLY | O_NOFOLLOW | O_NOCTTY);
+  Result<UniqueFd> file = sys::open_beneath(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (!file) return pass(std::move(file));
+  struct stat status{};
+  if (::fstat(file->get(), &status) != 0) return fail_errno(errno, "fstat", fmt::format("cannot look at '{}'", name));
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, fmt::format("'{}' is not a regular file", name));
   Result<std::string> bytes = read_all(*file, max_bytes);
   if (!bytes) return fail(std::move(bytes), fmt::format("cannot read '{}'", name));
   return bytes;
@@ -107,9 +167,12 @@ Result<UniqueFd> make_directory(BorrowedFd directory, const std::string& name, u
 }
 
 Result<void> remove_tree(BorrowedFd directory, const std::string& name) {
-  struct stat status{};
-  if (::fstat(directory.get(), &status) != 0) return fail_errno(errno, "fstat", "cannot look at a directory");
-  return remove_below(directory, name, status.st_dev);
+  Result<bool> removed = remove_entry(directory, name);
+  if (!removed) return pass(std::move(removed));
+  if (*removed) return {};
+  if (Result<void> emptied = remove_directory(directory, name); !emptied)
+    return fail(std::move(emptied), fmt::format("cannot remove '{}'", name));
+  return {};
 }
 
 Result<std::vector<std::string>> list_directory(BorrowedFd directory) {
