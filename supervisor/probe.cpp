@@ -60,6 +60,7 @@ void Probe::ended() {
            (count = ::read(output_.get(), bytes.data(), max_output_bytes - output.size())) > 0)
       output.append(bytes.data(), static_cast<std::size_t>(count));
   }
+  output.erase(output.find_last_not_of(" \n\r\t") + 1);  // it becomes part of a sentence
   const Done done = std::move(done_);
   done(WIFEXITED(status) && WEXITSTATUS(status) == 0, std::move(output));
 }
