@@ -101,11 +101,11 @@ struct Capability {
   unsigned number;
   const char* name;
 };
-constexpr std::array needed = {Capability{CAP_CHOWN, "CHOWN"},           Capability{CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
-                               Capability{CAP_FOWNER, "FOWNER"},         Capability{CAP_KILL, "KILL"},
-                               Capability{CAP_SETGID, "SETGID"},         Capability{CAP_SETUID, "SETUID"},
-                               Capability{CAP_SETPCAP, "SETPCAP"},       Capability{CAP_SYS_ADMIN, "SYS_ADMIN"},
-                               Capability{CAP_SYS_PTRACE, "SYS_PTRACE"}, Capability{CAP_SYS_RESOURCE, "SYS_RESOURCE"}};
+constexpr std::array needed = {Capability{CAP_CHOWN, "CHOWN"},          Capability{CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
+                               Capability{CAP_FOWNER, "FOWNER"},        Capability{CAP_KILL, "KILL"},
+                               Capability{CAP_SETGID, "SETGID"},        Capability{CAP_SETUID, "SETUID"},
+                               Capability{CAP_SETPCAP, "SETPCAP"},      Capability{CAP_SYS_ADMIN, "SYS_ADMIN"},
+                               Capability{CAP_SYS_PTRACE, "SYS_PTRACE"}};
 
 Finding capabilities() {
   const std::string status = content("/proc/self/status").value_or("");
