@@ -13,7 +13,6 @@
 #include <exception>
 
 #include "guardian/protocol.hpp"
-#include "supervisor/privileges.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace orlop::supervisor {
@@ -57,7 +56,6 @@ int supervise(int argc, char** argv) {
   if (::fcntl(guardian::supervisor_socket_fd, F_GETFD) < 0)
     return report(
         fail(ErrorKind::config, "orlopd is started by orlop-init, and by nothing else", "start orlop-init").error());
-  if (const Result<void> dropped = drop_privileges(); !dropped) return report(dropped.error());
   Result<Options> options = parse_options(argc, argv);
   UniqueFd socket(guardian::supervisor_socket_fd);
   if (!options) return report(options.error());

@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "config/parse.hpp"
 #include "sandbox/launch.hpp"
+#include "supervisor/privileges.hpp"
 #include "supervisor/supervisor.hpp"
 #include "supervisor/wanted.hpp"
 
@@ -120,6 +121,9 @@ Result<void> Supervisor::take_places(const Options& options) {
       {.state_directory = places_.state, .parent = options.cgroup_parent, .own_processes = {::getpid(), ::getppid()}});
   if (!tree) return fail(std::move(tree), "cannot make orlop's cgroups");
   tree_.emplace(std::move(*tree));
+  // Not before: the guardian, which has just been moved, keeps more capabilities permitted, and where cpuset is handed
+  // down cgroup v2 lets only a superset of them, or CAP_SYS_NICE, move it (capabilities(7), sched_setaffinity).
+  if (Result<void> dropped = drop_privileges(); !dropped) return dropped;
 
   Result<UniqueFd> state = sys::open(places_.state, O_RDONLY | O_DIRECTORY);
   if (!state) return pass(std::move(state));
