@@ -237,7 +237,7 @@ Wrong Name::check(std::string_view text) {
 }
 
 Wrong Path::check(std::string_view text) {
-  const Wrong wrong = "an absolute path without empty, \".\" or \"..\" parts and without a slash at its end";
+  Wrong wrong = "an absolute path without empty, \".\" or \"..\" parts and without a slash at its end";
   if (!text.starts_with('/') || text.size() > 4095) return wrong;
   if (text == "/") return {};
   for (std::string_view rest = text; !rest.empty();) {
@@ -311,7 +311,7 @@ Wrong HostName::check(std::string_view text) {
 
 Wrong CpuList::check(std::string_view text) {
   constexpr std::uint64_t max_cpu = 8191;
-  const Wrong wrong = fmt::format("numbers and ranges of CPUs such as \"0-3,7\", ascending, 0 to {}", max_cpu);
+  Wrong wrong = fmt::format("numbers and ranges of CPUs such as \"0-3,7\", ascending, 0 to {}", max_cpu);
   if (text.empty()) return {};
   std::int64_t last = -1;
   for (bool more = true; more;) {

@@ -191,7 +191,9 @@ TEST_CASE("an orlopd that does not read stops no reaping, and finds every exit o
   Guardian guardian;
   Peer peer = guardian.peer();
   peer.take_back();
-  constexpr int count = 800;  // the socket holds about 280 messages
+  constexpr int count = 800;                                // the socket holds about 280 messages
+  const rlimit enough{.rlim_cur = 4096, .rlim_max = 4096};  // three descriptors a child
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &enough) == 0);
   std::vector<Child> children;
   for (int i = 0; i < count; ++i) {
     children.push_back(peer.child(i % 100));
