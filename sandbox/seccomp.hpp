@@ -1,8 +1,9 @@
 // The system-call filter: an allow-list compiled by libseccomp, handed to the child as raw BPF.
 //
-// Three answers: allowed; EPERM for calls that are known and dangerous; ENOSYS for everything else, so that a program
-// probing for a newer call falls back. Foreign architectures (x32, i386) end the process.
-// Arguments that the kernel takes as int are compared by their low 32 bits only: the filter sees 64.
+// Four answers: allowed; EPERM for calls that are known and dangerous; EAFNOSUPPORT for sockets that are not of the
+// list, as from a kernel without them; ENOSYS for everything else, so that a program probing for a newer call falls
+// back. Foreign architectures (x32, i386) end the process. Arguments that the kernel takes as int are compared by their
+// low 32 bits only: the filter sees 64.
 #pragma once
 
 #include <linux/filter.h>
@@ -20,7 +21,7 @@ namespace orlop::sandbox {
 using SeccompFilter = std::vector<sock_filter>;
 
 /// Names of the system calls that a filter for a process with these capabilities lets through without a condition on
-/// their arguments, and those let through under one ("clone: no new namespace"). Sorted. For `inspect --json`.
+/// their arguments, and those let through under one ("clone": no new namespace). Sorted. For `inspect --json`.
 struct AllowedCalls {
   std::vector<std::string> always;
   std::vector<std::string> conditional;

@@ -134,7 +134,6 @@ inline constexpr std::array allowed_call_names = std::to_array<std::string_view>
     "inotify_init",
     "inotify_init1",
     "inotify_rm_watch",
-    "ioctl",  // but for what seccomp.cpp sets before the list
     "_newselect",
     "poll",
     "ppoll",
@@ -337,7 +336,6 @@ inline constexpr std::array allowed_call_names = std::to_array<std::string_view>
     "sendmmsg",
     "sendmsg",
     "sendto",
-    "setsockopt",  // but for what seccomp.cpp sets before the list
     "shutdown",
     // System V IPC and POSIX queues of the container's own IPC namespace
     "ipc",

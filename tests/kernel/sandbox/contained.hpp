@@ -21,20 +21,24 @@ namespace orlop::sandbox {
 
 inline constexpr std::uint32_t test_first_id = 1'000'013'824;  // inside the range for containers, high up
 
-/// A detached root with busybox and the standard mount points. The ids of its files are root's: not idmapped.
-inline UniqueFd busybox_root() {
+/// Copies the host's file `from` to `to` in the mount, to be executed.
+inline void copy_program(BorrowedFd mount, const std::string& from, const std::string& to) {
+  const std::string bytes = need(read_all(need(sys::open(from, O_RDONLY)), 8U << 20));
+  const UniqueFd file = need(sys::open_beneath(mount, to, O_WRONLY | O_CREAT, 0755));
+  need(write_all(file, bytes));
+  need(::fchmod(file.get(), 0755) >= 0);
+}
+
+/// A detached root with busybox and the standard mount points, and as /bin/program the static program `program` of the
+/// host if one is named. The ids of its files are root's: not idmapped.
+inline UniqueFd busybox_root(const std::string& program = {}) {
   const std::array<sys::FsOption, 1> options = {sys::FsOption{"mode", "755"}};
   UniqueFd mount = need(sys::new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
   for (const char* name : {"bin", "etc", "proc", "dev", "tmp", "run", "sys", "data", "closed"})
     need(::mkdirat(mount.get(), name, 0755) >= 0);
   need(::fchmodat(mount.get(), "closed", 0700, 0) >= 0);
-  const UniqueFd from = need(sys::open("/bin/busybox", O_RDONLY));
-  const std::string bytes = need(read_all(from, 8U << 20));
-  {
-    const UniqueFd to = need(sys::open_beneath(mount, "bin/busybox", O_WRONLY | O_CREAT, 0755));
-    need(write_all(to, bytes));
-    need(::fchmod(to.get(), 0755) >= 0);
-  }  // a file open for writing would keep the mount from becoming read-only
+  copy_program(mount, "/bin/busybox", "bin/busybox");
+  if (!program.empty()) copy_program(mount, program, "bin/program");
   for (const char* applet : {"sh",   "cat",   "id",    "ls",      "mount",  "umount",   "touch", "sleep",  "hostname",
                              "grep", "mkdir", "chmod", "unshare", "echo",   "ps",       "stat",  "ulimit", "env",
                              "cp",   "wc",    "dd",    "mknod",   "chroot", "readlink", "true",  "kill"})
