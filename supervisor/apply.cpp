@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/file.hpp"
 #include "base/sys.hpp"
@@ -28,6 +29,7 @@ struct Supervisor::Applying {
   core::HostWanted wanted;
   std::vector<core::Planned> plan;
   std::vector<std::string> owners;  ///< that need an id range
+  std::set<std::string> kept;       ///< all that may still use theirs
   IdMap ids;                        ///< what the writer thread claimed
 };
 
@@ -130,7 +132,10 @@ void Supervisor::apply(const control::Peer& peer, control::ApplyRequest request,
                                                       std::move(wanted),
                                                       std::move(plan),
                                                       std::move(*owners),
+                                                      {},
                                                       {}});
+  applying->kept.insert(applying->owners.begin(), applying->owners.end());
+  for (const auto& [name, container] : state_.containers) applying->kept.insert(id_owner_of_container(name));
   audit::Record record;
   record.actor = audit::Client{peer.uid, peer.pid, peer.executable};
   record.what = "host.apply";
@@ -145,6 +150,12 @@ void Supervisor::apply(const control::Peer& peer, control::ApplyRequest request,
         [this, applying]() -> Result<void> {
           for (const std::string& owner : applying->owners)
             if (Result<sandbox::IdRange> claimed = ranges_->claim(owner); !claimed) return pass(std::move(claimed));
+          // A container that is gone has left nothing that its ids own: logs are orlop's. Volumes keep theirs until
+          // `volume rm`.
+          const auto known = ranges_->all();
+          for (const auto& [owner, range] : known)
+            if (owner.starts_with(id_owner_of_container("")) && !applying->kept.contains(owner))
+              if (Result<void> released = ranges_->release(owner); !released) return released;
           applying->ids = ranges_->all();
           for (const auto& [name, volume] : applying->host.volumes) {
             Result<UniqueFd> directory = make_directory(directories_.volumes, name, 0700);

@@ -52,7 +52,7 @@ Result<UniqueFd> lock_instance(const Places& places, bool successor) {
               "give this one a directory of its own with --root DIR");
 }
 
-Result<Directories> Directories::open(BorrowedFd root) {
+Result<Directories> Directories::open(BorrowedFd root, const std::string& era) {
   Directories directories;
   struct Wanted {
     UniqueFd Directories::* place;
@@ -61,12 +61,10 @@ Result<Directories> Directories::open(BorrowedFd root) {
   };
   static constexpr Wanted wanted[] = {
       {&Directories::run, nullptr, "run"},
-      {&Directories::run_records, &Directories::run, "records"},
       {&Directories::state, nullptr, "state"},
       {&Directories::state_records, &Directories::state, "records"},
       {&Directories::images, &Directories::state, "images"},
       {&Directories::volumes, &Directories::state, "volumes"},
-      {&Directories::staging, &Directories::state, "staging"},
       {&Directories::audit, &Directories::state, "audit"},
       {&Directories::logs, nullptr, "logs"},
   };
@@ -76,6 +74,17 @@ Result<Directories> Directories::open(BorrowedFd root) {
     if (!opened) return fail(std::move(opened), fmt::format("cannot open orlop's directory '{}'", want.name));
     directories.*want.place = std::move(*opened);
   }
+  Result<UniqueFd> eras = make_directory(directories.run, "records", 0700);
+  if (!eras) return fail(std::move(eras), "cannot open orlop's directory 'records'");
+  Result<std::vector<std::string>> others = list_directory(*eras);
+  if (!others) return pass(std::move(others));
+  for (const std::string& other : *others)
+    if (other != era)
+      if (Result<void> removed = remove_tree(*eras, other); !removed)
+        return fail(std::move(removed), "cannot remove old records");
+  Result<UniqueFd> records = make_directory(*eras, era, 0700);
+  if (!records) return fail(std::move(records), "cannot open orlop's directory 'records'");
+  directories.run_records = std::move(*records);
   return directories;
 }
 

@@ -1,12 +1,15 @@
 // The directories of an instance, open; and the lock that keeps a second orlopd out.
 //
-//   /run     lock control.sock records/NAME.json
-//   /state   host.toml starts records/NAME.json ids.json images/ volumes/NAME/ staging/ audit/
+//   /run     lock control.sock records/ERA/NAME.json
+//   /state   host.toml starts records/NAME.json id-ranges images/ volumes/NAME/ audit/ audit-head.json
 //   /logs    NAME/
 //
 // A record of a container is in /run, for the orlopd that comes next, and what an operator's word changed also in
-// /state, for the next boot.
+// /state, for the next boot. Those in /run are never synced, so each life of a guardian (an era) has a folder of its
+// own: what an earlier one left, perhaps through a power cut, is not read.
 #pragma once
+
+#include <string>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
@@ -26,12 +29,12 @@ struct Directories {
   UniqueFd state_records;
   UniqueFd images;
   UniqueFd volumes;
-  UniqueFd staging;
   UniqueFd audit;
   UniqueFd logs;
 
-  /// Opens, and makes where they are missing, all of them below `root` (orlopd's mount view).
-  static Result<Directories> open(BorrowedFd root);
+  /// Opens, and makes where they are missing, all of them below `root` (orlopd's mount view). `era` names the
+  /// guardian's life; records of others are removed.
+  static Result<Directories> open(BorrowedFd root, const std::string& era);
 };
 
 }  // namespace orlop::supervisor

@@ -103,6 +103,15 @@ Result<EventSource> EventLoop::idle(Call call) const {
   return EventSource(std::move(state));
 }
 
+Result<EventSource> EventLoop::after(Call call) const {
+  auto state = std::make_shared<EventSource::State>();
+  state->call = std::move(call);
+  if (const int status = sd_event_add_post(event_.get(), &state->source, EventSource::State::on_idle, state.get());
+      status < 0)
+    return fail_errno(-status, "sd_event_add_post", "cannot make a call after each round");
+  return EventSource(std::move(state));
+}
+
 Result<int> EventLoop::run() const {
   const int status = sd_event_loop(event_.get());
   if (status < 0) return fail_errno(-status, "sd_event_loop", "the event loop failed");

@@ -56,6 +56,9 @@ class EventLoop {
   /// Calls `call` once when nothing else is to be done. Arm it again with enable(true).
   Result<EventSource> idle(Call call) const;
 
+  /// Calls `call` after every round in which something else was done. Source: sd_event_add_post(3).
+  Result<EventSource> after(Call call) const;
+
   /// Runs until stop(). Returns what stop() was given.
   Result<int> run() const;
   void stop(int status) const;

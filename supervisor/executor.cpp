@@ -1,11 +1,16 @@
 #include "supervisor/executor.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+
 #include "base/sys.hpp"
 #include "cgroups/weights.hpp"
+#include "config/effective.hpp"
 #include "config/resolve.hpp"
 
 namespace orlop::supervisor {
@@ -64,6 +69,8 @@ Result<void> Executor::launch(const core::effect::Launch& effect) {
   own.spec = std::move(prepared->spec);
   own.plan = sandbox::print(*prepared->plan);
   own.limits = container->second.limits;
+  if (const std::optional<config::Health> health = config::health_check(container->second, **record))
+    own.health = health->exec;
   own.group = std::move(prepared->group);
   live_.emplace(effect.start, std::move(live));  // from here on Cleanup finds it, whatever fails
   if (Result<void> watched = watch(own); !watched) return watched;
@@ -122,34 +129,36 @@ Result<void> Executor::watch(Live& live) {
   return {};
 }
 
-Result<void> Executor::adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes,
-                             UniqueFd dev_log) {
-  auto live = std::make_unique<Live>();
-  Live& own = *live;
-  own.name = name;
-  own.start = running.start;
-  own.pid = running.pid;
-  own.pidfd = std::move(running.pidfd);
-  Result<cgroups::Group> group = tree_.open({name, running.start});
+Result<void> Executor::adopt(const std::string& name, Inheritance inheritance) {
+  const core::Start start = inheritance.running.start;
+  Result<cgroups::Group> group = tree_.open({name, start});
   if (!group) return fail(std::move(group), fmt::format("cannot find the cgroup of '{}'", name));
+  Live& own = *live_.emplace(start, std::make_unique<Live>()).first->second;
+  own.name = name;
+  own.start = start;
+  own.pid = inheritance.running.pid;
+  own.pidfd = std::move(inheritance.running.pidfd);
   own.group = std::make_unique<cgroups::Group>(std::move(*group));
-  live_.emplace(running.start, std::move(live));
-  if (Result<void> watched = watch(own); !watched) return watched;
+  logs::Limits limits;
   const auto container = host_->containers.find(name);
-  const logs::Limits limits = container == host_->containers.end() ? logs::Limits{} : log_limits(container->second);
-  if (container != host_->containers.end()) {
+  if (container != host_->containers.end() && config::digest(container->second) == inheritance.digest) {
+    limits = log_limits(container->second);
     own.limits = container->second.limits;
-    if (const Result<const image::Record*> record = record_of(container->second.image.manifest); record)
+    if (const Result<const image::Record*> record = record_of(container->second.image.manifest); record) {
       if (Result<sandbox::Spec> spec = preparation_.resolve(container->second, **record); spec)
         own.spec = std::move(*spec);
+      if (const std::optional<config::Health> health = config::health_check(container->second, **record))
+        own.health = health->exec;
+    }
   }
-  if (!pipes[0] || !pipes[1]) return {};
+  if (Result<void> watched = watch(own); !watched) return watched;
+  if (!inheritance.pipes[0] || !inheritance.pipes[1]) return {};
   Result<std::unique_ptr<LogPump>> log =
-      LogPump::open(loop_, directories_.logs, name, limits, running.start, std::move(pipes));
+      LogPump::open(loop_, directories_.logs, name, limits, start, std::move(inheritance.pipes));
   if (!log) return pass(std::move(log));
   own.log = std::move(*log);
-  if (!dev_log) return {};
-  Result<std::unique_ptr<DevLog>> opened = DevLog::open(loop_, std::move(dev_log), own.log->output());
+  if (!inheritance.dev_log) return {};
+  Result<std::unique_ptr<DevLog>> opened = DevLog::open(loop_, std::move(inheritance.dev_log), own.log->output());
   if (!opened) return pass(std::move(opened));
   own.dev_log = std::move(*opened);
   return {};
@@ -187,39 +196,46 @@ void Executor::perform(const core::effect::KillGroup& effect) {
 
 void Executor::perform(const core::effect::Probe& effect) {
   const auto found = live_.find(effect.start);
+  if (found == live_.end()) return;
+  Live& live = *found->second;
   const auto unable = [&](const Error& error) {
     report_(core::event::Probed{effect.start, effect.probe, false, sentence(error)});
   };
-  if (found == live_.end()) return;
-  Live& live = *found->second;
-  const auto container = host_->containers.find(live.name);
-  if (container == host_->containers.end() || live.spec.argv.empty()) return;
-  const Result<const image::Record*> record = record_of(container->second.image.manifest);
-  if (!record) return unable(record.error());
-  const std::optional<config::Health> health = config::health_check(container->second, **record);
-  if (!health) return;
-  Result<sys::Pipe> pipe = sys::pipe(O_NONBLOCK);
+  if (live.health.empty() || live.spec.argv.empty())
+    return unable(
+        fail(ErrorKind::internal, "its health check is not known: its configuration has changed since it was started")
+            .error());
+  Result<sys::Pipe> pipe = sys::pipe();
   if (!pipe) return unable(pipe.error());
+  if (::fcntl(pipe->read.get(), F_SETFL, O_NONBLOCK) != 0)
+    return unable(fail_errno(errno, "fcntl", "cannot set up a pipe").error());
   Result<std::unique_ptr<sandbox::Plan>> plan =
-      preparation_.inside(live.spec, health->exec, live.pidfd, *live.group, std::move(pipe->write));
+      preparation_.inside(live.spec, live.health, live.pidfd, *live.group, std::move(pipe->write));
   if (!plan) return unable(plan.error());
   Result<std::unique_ptr<Probe>> probe = Probe::begin(
-      loop_, effect.probe, std::move(*plan), std::move(pipe->read), [this, effect](bool ok, std::string output) {
-        const auto again = live_.find(effect.start);
-        if (again != live_.end()) {
-          const std::unique_ptr<Probe> ended =
-              std::move(again->second->probe);  // we are inside its call: it goes when this returns
-          report_(core::event::Probed{effect.start, effect.probe, ok, std::move(output)});
-        }
-      });
+      loop_, effect.start, effect.probe, std::move(*plan), std::move(pipe->read),
+      [this, effect](bool ok, std::string output) { probe_ended(effect.start, effect.probe, ok, std::move(output)); });
   if (!probe) return unable(probe.error());
-  live.probe = std::move(*probe);
+  live.probe = probe->get();
+  probes_.push_back(std::move(*probe));
+}
+
+void Executor::probe_ended(core::Start start, std::uint64_t number, bool ok, std::string output) {
+  const auto ended = std::ranges::find_if(
+      probes_, [&](const auto& probe) { return probe->number() == number && probe->start() == start; });
+  const std::unique_ptr<Probe> kept = std::move(*ended);  // we are inside its call: it goes when this returns
+  probes_.erase(ended);
+  const auto live = live_.find(start);
+  if (live == live_.end() || live->second->probe != kept.get()) return;  // nobody waits for it any more
+  live->second->probe = nullptr;
+  report_(core::event::Probed{start, number, ok, std::move(output)});
 }
 
 void Executor::perform(const core::effect::EndProbe& effect) {
   const auto found = live_.find(effect.start);
-  if (found != live_.end() && found->second->probe && found->second->probe->number() == effect.probe)
-    found->second->probe.reset();
+  if (found == live_.end() || found->second->probe == nullptr || found->second->probe->number() != effect.probe) return;
+  found->second->probe->kill();
+  found->second->probe = nullptr;
 }
 
 // --- the end ---
@@ -232,7 +248,7 @@ void Executor::perform(const core::effect::Cleanup& effect) {
     return report_(core::event::Cleaned{effect.start});
   }
   Live& live = *found->second;
-  live.probe.reset();
+  live.probe = nullptr;  // it is in the group that is killed below
   live.oom_events.reset();
   live.clearing = true;
   (void)live.group->kill();  // what the first process left behind; an empty group has nothing to kill
@@ -311,7 +327,10 @@ core::event::Exited Executor::explain(const Exited& exited) {
 }
 
 void Executor::kill_all() {
-  for (const auto& [start, live] : live_) (void)live->group->kill();  // nobody is left to hear of an error
+  const Result<std::vector<cgroups::Leaf>> leaves = tree_.list();
+  if (!leaves) return;  // nobody is left to hear of an error
+  for (const cgroups::Leaf& leaf : *leaves)
+    if (const Result<cgroups::Group> group = tree_.open(leaf); group) (void)group->kill();
 }
 
 }  // namespace orlop::supervisor

@@ -1,7 +1,9 @@
 // Performs what the core decides about containers, and reports what came of it as events. Decides nothing itself.
 #pragma once
 
+#include <array>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,7 +38,8 @@ struct Live {
   std::unique_ptr<cgroups::Group> group = {};
   std::unique_ptr<LogPump> log = {};
   std::unique_ptr<DevLog> dev_log = {};
-  std::unique_ptr<Probe> probe = {};
+  std::vector<std::string> health = {};  ///< the command of its health check; empty: none, or not known
+  const Probe* probe = nullptr;          ///< the one whose answer counts
   EventSource group_events = {};
   EventSource oom_events = {};
   bool clearing = false;  ///< Cleanup was ordered and waits for the group to empty
@@ -60,11 +63,19 @@ class Executor {
   void perform(const core::effect::EndProbe& effect);
   void perform(const core::effect::Cleanup& effect);
 
-  /// Takes over a start that a predecessor launched: its group, its log pipes, its first process.
-  Result<void> adopt(const std::string& name, Running running, std::array<UniqueFd, 2> pipes, UniqueFd dev_log);
+  /// What is left of a start that a predecessor launched.
+  struct Inheritance {
+    Running running;  ///< without a pidfd when it has ended
+    std::array<UniqueFd, 2> pipes = {};
+    UniqueFd dev_log = {};
+    Sha256 digest = {};  ///< of the configuration that it was launched from; zeros: unknown
+  };
+  /// Takes it over: its group, its log pipes, its first process. A configuration that has changed since tells nothing
+  /// of its limits and health check.
+  Result<void> adopt(const std::string& name, Inheritance inheritance);
   /// The guardian's word that the first process of `exited.start` has ended, as the core reads it.
   [[nodiscard]] core::event::Exited explain(const Exited& exited);
-  /// Kills every process of every container: the guardian is gone.
+  /// Kills every process of every start that has a cgroup of orlop's, known or not: the guardian is gone.
   void kill_all();
 
   [[nodiscard]] const Live* find(core::Start start) const;
@@ -75,6 +86,7 @@ class Executor {
  private:
   Result<void> launch(const core::effect::Launch& effect);
   Result<void> watch(Live& live);
+  void probe_ended(core::Start start, std::uint64_t number, bool ok, std::string output);
   void clear(core::Start start);
   Result<void> clear_unknown(core::Start start);
   void drop_kept(core::Start start);
@@ -91,6 +103,7 @@ class Executor {
   Report report_;
   const config::Host* host_ = nullptr;
   std::map<core::Start, std::unique_ptr<Live>> live_;
+  std::list<std::unique_ptr<Probe>> probes_;  ///< running or dying
   std::map<Sha256, image::Record> records_;
 };
 

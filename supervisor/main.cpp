@@ -48,6 +48,7 @@ int report(const Error& error) {
 int supervise(int argc, char** argv) {
   (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // nobody but root looks into orlopd, and it leaves no core
   (void)::umask(0077);
+  (void)::signal(SIGPIPE, SIG_IGN);  // a client or a child that is gone is an error of its write, not our end
   // The guardian's death sends SIGTERM; the end of its socket says the same, and is acted on from the loop.
   sigset_t quiet;
   (void)::sigemptyset(&quiet);

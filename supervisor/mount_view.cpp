@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/message.hpp"
 #include "base/sys.hpp"
@@ -21,6 +25,10 @@
 
 namespace orlop::supervisor {
 namespace {
+
+// A path of the host answers in microseconds; one on a dead network file system does not, and the loop cannot wait for
+// it.
+constexpr int host_path_timeout_ms = 2000;
 
 constexpr std::uint64_t quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
@@ -39,8 +47,26 @@ Result<void> bind(BorrowedFd root, const std::string& path, const char* name, st
   return sys::attach_mount(*mount, root, name);
 }
 
+// The programs that containers and workers are given, by their places in the view. They are bound afresh by each
+// orlopd: after an upgrade it drives the worker that came with it.
+struct ProgramPlace {
+  const char* program;
+  const char* place;
+};
+constexpr ProgramPlace program_places[] = {{"orlop-image", "template/worker/orlop-image"},
+                                           {"orlop-reaper", "template/reaper"}};
+
+Result<UniqueFd> clone_program(const std::string& programs, const ProgramPlace& program) {
+  const std::string path = fmt::format("{}/{}", programs, program.program);
+  Result<UniqueFd> mount = sys::clone_mount(BorrowedFd(AT_FDCWD), path.c_str(), false);
+  if (!mount) return fail(std::move(mount), fmt::format("cannot find '{}'", path));
+  if (Result<void> set = sys::set_mount_attributes(*mount, quiet | MOUNT_ATTR_RDONLY, 0, false); !set)
+    return pass(std::move(set));
+  return mount;
+}
+
 // What a worker sees: directories for its mounts, the links that Debian's merged /usr has, and its program.
-Result<void> fill_worker_root(BorrowedFd root, const std::string& programs) {
+Result<void> fill_worker_root(BorrowedFd root) {
   const std::array<sys::FsOption, 1> mode = {sys::FsOption{"mode", "755"}};
   Result<UniqueFd> worker = sys::new_mount("tmpfs", mode, quiet);
   if (!worker) return pass(std::move(worker));
@@ -53,8 +79,6 @@ Result<void> fill_worker_root(BorrowedFd root, const std::string& programs) {
     return fail_errno(errno, "mknodat", "cannot make the root of workers");
   if (Result<void> attached = sys::attach_mount(*worker, root, "template/worker"); !attached) return attached;
   if (Result<void> bound = bind(*worker, "/usr", "usr", quiet | MOUNT_ATTR_RDONLY); !bound) return bound;
-  if (Result<void> bound = bind(*worker, programs + "/orlop-image", "orlop-image", quiet | MOUNT_ATTR_RDONLY); !bound)
-    return bound;
   return sys::set_mount_attributes(*worker, MOUNT_ATTR_RDONLY, 0, false);
 }
 
@@ -74,17 +98,38 @@ Result<void> fill(BorrowedFd root, const Places& places, const std::string& prog
   if (Result<void> bound = bind(root, places.logs, "logs", quiet); !bound) return bound;
   if (::mknodat(root.get(), "template/reaper", S_IFREG | 0555, 0) != 0)
     return fail_errno(errno, "mknodat", "cannot place orlop-reaper");
-  if (Result<void> bound = bind(root, programs + "/orlop-reaper", "template/reaper", quiet | MOUNT_ATTR_RDONLY); !bound)
-    return bound;
-  return fill_worker_root(root, programs);
+  if (Result<void> filled = fill_worker_root(root); !filled) return filled;
+  for (const ProgramPlace& program : program_places) {
+    Result<UniqueFd> mount = clone_program(programs, program);
+    if (!mount) return pass(std::move(mount));
+    if (Result<void> attached = sys::attach_mount(*mount, root, program.place); !attached) return attached;
+  }
+  return {};
 }
 
 Result<UniqueFd> open_namespace() {
   return sys::open("/proc/self/ns/mnt", O_RDONLY);
 }
 
+void close_all_but(int first, int second, int third) noexcept {
+  int kept[] = {first, second, third};
+  for (int i = 0; i < 2; ++i)
+    for (int j = i + 1; j < 3; ++j)
+      if (kept[j] < kept[i]) std::swap(kept[i], kept[j]);
+  unsigned next = 3;
+  for (const int fd : kept) {
+    if (fd < 3) continue;
+    if (static_cast<unsigned>(fd) > next) (void)::syscall(SYS_close_range, next, static_cast<unsigned>(fd) - 1, 0);
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  (void)::syscall(SYS_close_range, next, ~0U, 0);
+}
+
 // What the child of clone_host_mount does: system calls only, since it was forked from a process with two threads.
 [[noreturn]] void open_in_host(int host_namespace, const char* path, int at, int socket) noexcept {
+  // A path that never answers must not hold the instance's lock, a gate or the guardian's socket, nor outlive orlopd.
+  (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  close_all_but(host_namespace, at, socket);
   int error = 0;
   int tree = -1;
   ::open_how how{};
@@ -146,15 +191,27 @@ Result<MountView> MountView::make(const Places& places, const std::string& progr
   return view;
 }
 
-Result<MountView> MountView::enter(UniqueFd kept) {
+Result<MountView> MountView::enter(UniqueFd kept, const std::string& programs) {
   const std::string doing = "cannot enter the mount namespace of the orlopd before";
   MountView view;
   Result<UniqueFd> host = open_namespace();
   if (!host) return fail(std::move(host), doing);
   view.host_ = std::move(*host);
+  std::array<UniqueFd, std::size(program_places)> mounts;
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    Result<UniqueFd> mount = clone_program(programs, program_places[i]);
+    if (!mount) return fail(std::move(mount), doing);
+    mounts[i] = std::move(*mount);
+  }
   if (Result<void> entered = sys::setns(kept, CLONE_NEWNS); !entered) return fail(std::move(entered), doing);
   Result<UniqueFd> root = sys::open("/", O_RDONLY | O_DIRECTORY);
   if (!root) return fail(std::move(root), doing);
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    const std::string place = fmt::format("/{}", program_places[i].place);
+    if (::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) return fail_errno(errno, "umount2", doing);
+    if (Result<void> attached = sys::attach_mount(mounts[i], *root, program_places[i].place); !attached)
+      return fail(std::move(attached), doing);
+  }
   view.root_ = std::move(*root);
   view.own_ = std::move(kept);
   return view;
@@ -172,11 +229,15 @@ Result<UniqueFd> clone_host_mount(BorrowedFd host_namespace, const std::string& 
   const pid_t child = ::_Fork();
   if (child == 0) open_in_host(host_namespace.get(), path.c_str(), at, pair->second.get());
   if (child < 0) return fail_errno(errno, "fork", doing);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  int error = EIO;
-  Result<std::optional<ReceivedMessage>> received =
-      receive_message(pair->first, std::as_writable_bytes(std::span(&error, 1)));
+  pair->second.reset();
+  pollfd answer{.fd = pair->first.get(), .events = POLLIN, .revents = 0};
+  const int ready = ::poll(&answer, 1, host_path_timeout_ms);
+  int error = ETIMEDOUT;
+  Result<std::optional<ReceivedMessage>> received = std::optional<ReceivedMessage>{};
+  if (ready > 0) received = receive_message(pair->first, std::as_writable_bytes(std::span(&error, 1)));
+  (void)::kill(child, SIGKILL);
+  // One that hangs in the kernel is left to the guardian, which reaps orphans, when orlopd ends.
+  (void)::waitpid(child, nullptr, ready > 0 ? 0 : WNOHANG);
   if (!received) return fail(std::move(received), doing);
   if (*received && error == 0 && (*received)->fds.size() == 1) return std::move((*received)->fds.front());
   return fail_errno(error != 0 ? error : EIO, "open_tree", doing);

@@ -24,8 +24,8 @@ class MountView {
   /// Makes the namespace, with the calling process in it and its places bound. Single-threaded callers only (setns(2)).
   /// `programs`: the directory that holds orlop-image.
   static Result<MountView> make(const Places& places, const std::string& programs);
-  /// Enters the one that a predecessor made.
-  static Result<MountView> enter(UniqueFd kept);
+  /// Enters the one that a predecessor made, and binds the programs of `programs` in the place of its.
+  static Result<MountView> enter(UniqueFd kept, const std::string& programs);
 
   /// The namespace, for the guardian's store.
   [[nodiscard]] BorrowedFd own() const { return own_; }

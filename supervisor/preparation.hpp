@@ -62,7 +62,9 @@ class Preparation {
 
   /// What this kernel gives.
   [[nodiscard]] const sandbox::KernelFeatures& kernel() const { return kernel_; }
-  /// Fills the pool of network namespaces by one; true: more are wanted.
+  /// Whether the pool of network namespaces has room.
+  [[nodiscard]] bool wants_refill() const { return networks_.ready() < pool_size; }
+  /// Fills it by one; true: more are wanted.
   Result<bool> refill() { return networks_.refill_one(); }
 
  private:
@@ -80,7 +82,8 @@ class Preparation {
   sandbox::KernelFeatures kernel_;
   sandbox::SeccompCache filters_;
   IdmapNamespaces idmaps_;
-  netns::Pool networks_{4};
+  static constexpr std::size_t pool_size = 4;
+  netns::Pool networks_{pool_size};
   UniqueFd reaper_;
 };
 

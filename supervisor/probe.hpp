@@ -17,35 +17,41 @@ namespace orlop::supervisor {
 
 class Probe {
  public:
-  /// Bytes of its output that are kept.
+  /// Bytes of its output that are kept; what it writes beyond is read and dropped.
   static constexpr std::size_t max_output_bytes = 4096;
-  /// Whether it exited with 0, and what it wrote (the first bytes).
+  /// Whether it exited with 0, and what it wrote.
   using Done = std::function<void(bool ok, std::string output)>;
 
-  /// Runs `plan` (of Preparation::inside); `output` is the read end of its pipe. `done` is called once from the loop
-  /// unless the probe is destroyed before.
-  static Result<std::unique_ptr<Probe>> begin(const EventLoop& loop, std::uint64_t number,
+  /// Runs `plan` (of Preparation::inside); `output` is the read end of its pipe. `done` is called once, from the loop,
+  /// when it is dead and reaped; it may destroy the Probe.
+  static Result<std::unique_ptr<Probe>> begin(const EventLoop& loop, std::uint64_t start, std::uint64_t number,
                                               std::unique_ptr<sandbox::Plan> plan, UniqueFd output, Done done);
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;
-  /// Kills it, with its session, if it still runs, and reaps it.
+  /// Kills it if it still runs; whoever is the parent then reaps it. orlopd destroys one only at its own end.
   ~Probe();
 
+  /// Kills it, with its process group. Does not wait: a process can take its time to die.
+  void kill() const;
+  /// The start of the container that it is of, and its number there.
+  [[nodiscard]] std::uint64_t start() const { return start_; }
   [[nodiscard]] std::uint64_t number() const { return number_; }
 
  private:
   Probe() = default;
+  void read_output();
   void ended();
-  /// Kills the session and waits for its leader, which is dying: no pid can have been given out again before.
-  int reap();
 
+  std::uint64_t start_ = 0;
   std::uint64_t number_ = 0;
-  std::unique_ptr<sandbox::Plan> plan_;
-  pid_t pid_ = 0;
+  std::unique_ptr<sandbox::Plan> plan_;  ///< for the words of a step that failed
+  pid_t pid_ = 0;                        ///< not reaped by anybody else, so never another process; 0: reaped
   UniqueFd pidfd_;
   UniqueFd report_;
   UniqueFd output_;
+  std::string written_;
   EventSource end_;
+  EventSource readable_;
   Done done_;
 };
 

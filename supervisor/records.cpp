@@ -83,7 +83,10 @@ Result<void> save_record_durably(const Directories& directories, const std::stri
 }
 
 Result<void> forget_record(const Directories& directories, const std::string& name) {
-  if (Result<void> removed = remove_file(directories.run_records, file_of(name)); !removed) return removed;
+  return remove_file(directories.run_records, file_of(name));
+}
+
+Result<void> forget_lasting_record(const Directories& directories, const std::string& name) {
   return remove_file(directories.state_records, file_of(name));
 }
 

@@ -27,8 +27,10 @@ Result<Saved> read_saved(const Directories& directories);
 Result<void> save_record(const Directories& directories, const std::string& name, const std::string& json);
 /// Writes one record for the next boot too. Waits for the disk: for the writer thread.
 Result<void> save_record_durably(const Directories& directories, const std::string& name, const std::string& json);
-/// Removes both.
+/// Removes the record for the orlopd that comes next.
 Result<void> forget_record(const Directories& directories, const std::string& name);
+/// Removes the one for the next boot. For the writer thread, which then keeps its order with save_record_durably().
+Result<void> forget_lasting_record(const Directories& directories, const std::string& name);
 /// Keeps the applied file and what its operator called it. Waits for the disk.
 Result<void> save_host_file(const Directories& directories, const std::string& file_name, const std::string& text);
 /// Notes that start numbers up to `up_to` may be in use. Waits for the disk.

@@ -128,10 +128,12 @@ void Supervisor::settle_waiters() {
       return true;
     }
     const core::Record& record = found->second.record;
-    const bool up = record.phase == core::Phase::preparing || record.phase == core::Phase::starting ||
-                    record.phase == core::Phase::running || record.phase == core::Phase::stopping ||
-                    record.phase == core::Phase::pending;
-    if (up && record.start == waiter.start) return false;
+    using core::Phase;
+    const bool runs = record.phase == Phase::preparing || record.phase == Phase::starting ||
+                      record.phase == Phase::running || record.phase == Phase::stopping;
+    if (waiter.start == 0 && runs) waiter.start = record.start;  // the run that it waited for has begun
+    const bool awaited = waiter.start == 0 ? record.phase == Phase::pending : runs && record.start == waiter.start;
+    if (awaited) return false;
     waiter.reply.answer(control::Exit{record.exit ? exit_code_of(*record.exit) : 0, core::text(record.reason)});
     return true;
   });
@@ -159,9 +161,7 @@ void Supervisor::kill(const Peer& peer, std::string container, std::string writt
 }
 
 void Supervisor::wait(const Peer&, std::string container, Reply<control::Exit> reply) {
-  const auto found = state_.containers.find(container);
-  const core::Start start = found == state_.containers.end() ? 0 : found->second.record.start;
-  exit_waiters_.push_back({std::move(container), start, std::move(reply)});
+  exit_waiters_.push_back({std::move(container), 0, std::move(reply)});
   settle_waiters();
 }
 
@@ -220,15 +220,26 @@ void Supervisor::inspect_image(const Peer&, std::string image, Reply<std::string
   reply.answer(image::to_json(*record));
 }
 
+// Asked before the removal is recorded and again after: an apply may have come in between.
+std::optional<Error> Supervisor::why_image_stays(const image::Record& record) const {
+  if (applying_) return fail(ErrorKind::conflict, "a host file is being applied", "wait for it").error();
+  for (const auto& [name, container] : host_.containers)
+    if (container.image.manifest == record.manifest)
+      return fail(ErrorKind::conflict, fmt::format("the image is used by container '{}'", name),
+                  "apply a host file without it first")
+          .error();
+  return std::nullopt;
+}
+
 void Supervisor::remove_image(const Peer& peer, std::string image, Reply<void> reply) {
   Result<image::Record> record = store_->find(image);
   if (!record) return reply.answer(pass(std::move(record)));
-  for (const auto& [name, container] : host_.containers)
-    if (container.image.manifest == record->manifest)
-      return reply.answer(fail(ErrorKind::conflict, fmt::format("the image is used by container '{}'", name),
-                               "apply a host file without it first"));
+  if (std::optional<Error> refusal = why_image_stays(*record))
+    return reply.answer(std::unexpected(std::move(*refusal)));
   recorded<void>(peer, "image.remove", "image/" + image::text(image::Reference{record->name, record->manifest}),
                  std::move(reply), [this, record = *record](Reply<void> waiting) {
+                   if (std::optional<Error> refusal = why_image_stays(record))
+                     return waiting.answer(std::unexpected(std::move(*refusal)));
                    executor_->forget_record_of(record.manifest);
                    if (Result<void> detached = images_->detach(record); !detached)
                      return waiting.answer(std::move(detached));
@@ -254,20 +265,31 @@ void Supervisor::inspect_volume(const Peer&, std::string volume, Reply<std::stri
   reply.answer(volume_json(volume, host_, ids_, places_.state));
 }
 
-void Supervisor::remove_volume(const Peer& peer, std::string volume, Reply<void> reply) {
-  if (Result<UniqueFd> directory = sys::open_beneath(directories_.volumes, volume, O_PATH | O_DIRECTORY); !directory)
-    return reply.answer(fail(ErrorKind::not_found, fmt::format("there is no volume '{}'", volume)));
+// Likewise.
+std::optional<Error> Supervisor::why_volume_stays(const std::string& volume) const {
+  if (applying_) return fail(ErrorKind::conflict, "a host file is being applied", "wait for it").error();
   if (host_.volumes.contains(volume))
-    return reply.answer(fail(ErrorKind::conflict, fmt::format("volume '{}' is in the applied host file", volume),
-                             "apply a host file without it first; its data stays until then"));
+    return fail(ErrorKind::conflict, fmt::format("volume '{}' is in the applied host file", volume),
+                "apply a host file without it first; its data stays until then")
+        .error();
   for (const auto& [name, container] : state_.containers)
     if (const Live* live = executor_->find(container.record.start); live != nullptr)
       for (const sandbox::Bind& bind : live->spec.binds)
         if (bind.kind == sandbox::Bind::Kind::volume && bind.source == volume)
-          return reply.answer(fail(ErrorKind::conflict,
-                                   fmt::format("volume '{}' is still mounted in container '{}'", volume, name),
-                                   "wait until it has stopped"));
+          return fail(ErrorKind::conflict, fmt::format("volume '{}' is still mounted in container '{}'", volume, name),
+                      "wait until it has stopped")
+              .error();
+  return std::nullopt;
+}
+
+void Supervisor::remove_volume(const Peer& peer, std::string volume, Reply<void> reply) {
+  if (Result<UniqueFd> directory = sys::open_beneath(directories_.volumes, volume, O_PATH | O_DIRECTORY); !directory)
+    return reply.answer(fail(ErrorKind::not_found, fmt::format("there is no volume '{}'", volume)));
+  if (std::optional<Error> refusal = why_volume_stays(volume))
+    return reply.answer(std::unexpected(std::move(*refusal)));
   recorded<void>(peer, "volume.remove", "volume/" + volume, std::move(reply), [this, volume](Reply<void> waiting) {
+    if (std::optional<Error> refusal = why_volume_stays(volume))
+      return waiting.answer(std::unexpected(std::move(*refusal)));
     auto kept = std::make_shared<Reply<void>>(std::move(waiting));
     auto ids = std::make_shared<IdMap>();
     const Result<void> submitted = writer_->submit(
@@ -356,6 +378,7 @@ void Supervisor::refused(const Peer& peer, const std::string& what) {
   audit::Record record = record_of(peer, what, "supervisor");
   record.why = "no role";
   record.verdict = audit::Verdict::denied;
+  if (!audit_) return;
   (void)audit_->append(std::move(record), {});  // it was refused already; the audit log counts what it cannot take
   if (const auto next = audit_->next_tick()) audit_source_.arm(*next);
 }

@@ -2,7 +2,7 @@
 // decided.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,13 +54,6 @@ Result<std::string> era_of_guardian() {
   return fmt::format("{}-{}", std::string_view(*boot).substr(0, boot->find('\n')), rest.substr(0, rest.find(' ')));
 }
 
-// The container that `start` is of; empty when no record names it.
-std::string name_of(core::Start start, const std::map<std::string, core::Record>& records) {
-  for (const auto& [name, record] : records)
-    if (record.start == start) return name;
-  return {};
-}
-
 // The group whose members may read; none where the host has no such group. Read from the file itself: orlopd asks no
 // NSS.
 std::optional<gid_t> readers_group() {
@@ -100,6 +93,8 @@ Result<void> Supervisor::start_up(const Options& options) {
   if (!loop) return pass(std::move(loop));
   loop_ = std::move(*loop);
   if (Result<void> taken = take_places(options); !taken) return taken;
+  if (Result<void> ended = end_workers(); !ended)
+    return fail(std::move(ended), "cannot end the workers of the orlopd before");
   if (Result<void> opened = open_rooms(); !opened) return opened;
   return recover();
 }
@@ -107,6 +102,9 @@ Result<void> Supervisor::start_up(const Options& options) {
 // In the host's mount namespace as far as paths of the host are named; in orlopd's own afterwards.
 Result<void> Supervisor::take_places(const Options& options) {
   places_ = places_of(options.root);
+  Result<std::string> era = era_of_guardian();
+  if (!era) return pass(std::move(era));
+  era_ = std::move(*era);
   readers_ = readers_group();
   Result<std::string> programs = own_directory();
   if (!programs) return pass(std::move(programs));
@@ -128,20 +126,44 @@ Result<void> Supervisor::take_places(const Options& options) {
   Result<UniqueFd> state = sys::open(places_.state, O_RDONLY | O_DIRECTORY);
   if (!state) return pass(std::move(state));
   Result<sandbox::IdRanges> ranges = sandbox::IdRanges::open(*state, places_.state, {});
-  if (!ranges) return fail(std::move(ranges), "cannot open the id ranges");
-  ranges_.emplace(std::move(*ranges));
-  if (Result<sandbox::IdRange> claimed = ranges_->claim(id_owner_of_image_worker); !claimed)
-    return pass(std::move(claimed));
-  ids_ = ranges_->all();
+  if (!ranges) {
+    note_damage(fail(std::move(ranges), "the id ranges cannot be used").error());
+  } else {
+    ranges_.emplace(std::move(*ranges));
+    if (Result<sandbox::IdRange> claimed = ranges_->claim(id_owner_of_image_worker); !claimed)
+      return pass(std::move(claimed));
+    ids_ = ranges_->all();
+  }
 
   std::optional<UniqueFd> kept = take(replay_.kept, mount_view_name);
-  Result<MountView> view = kept ? MountView::enter(std::move(*kept)) : MountView::make(places_, *programs);
+  Result<MountView> view = kept ? MountView::enter(std::move(*kept), *programs) : MountView::make(places_, *programs);
   if (!view) return pass(std::move(view));
   mounts_.emplace(std::move(*view));
   if (Result<void> keeping = link_.keep(mount_view_name, mounts_->own()); !keeping) return keeping;
-  Result<Directories> directories = Directories::open(mounts_->root());
+  Result<Directories> directories = Directories::open(mounts_->root(), era_);
   if (!directories) return pass(std::move(directories));
   directories_ = std::move(*directories);
+  return {};
+}
+
+// A worker that an orlopd before had launched works for nobody, in a directory that the store is about to clear.
+Result<void> Supervisor::end_workers() {
+  Result<std::vector<cgroups::Leaf>> leaves = tree_->list();
+  if (!leaves) return pass(std::move(leaves));
+  for (const cgroups::Leaf& leaf : *leaves) {
+    if (!is_worker(leaf.start)) continue;
+    Result<cgroups::Group> group = tree_->open(leaf);
+    if (!group) return pass(std::move(group));
+    (void)group->kill();
+    const cgroups::Watch watch = group->events_watch();
+    const BootTime deadline = BootClock::now() + std::chrono::seconds(2);
+    for (Result<bool> removed = group->remove(); removed && !*removed && BootClock::now() < deadline;
+         removed = group->remove()) {
+      pollfd empty{.fd = watch.fd.get(), .events = static_cast<short>(watch.epoll_events), .revents = 0};
+      (void)::poll(&empty, 1, 100);
+      (void)group->events();  // rearms the watch
+    }
+  }
   return {};
 }
 
@@ -154,8 +176,10 @@ Result<void> Supervisor::open_rooms() {
   if (!completed) return pass(std::move(completed));
   writer_source_ = std::move(*completed);
   Result<audit::LogFiles> files = audit::LogFiles::open(directories_.audit, directories_.state, {});
-  if (!files) return fail(std::move(files), "cannot open the audit record");
-  audit_ = std::make_unique<audit::Writer>(std::move(*files), *writer_);
+  if (files)
+    audit_ = std::make_unique<audit::Writer>(std::move(*files), *writer_);
+  else
+    note_damage(fail(std::move(files), "the audit record cannot be used").error());
   Result<EventSource> audit = loop_.timer([this] {
     audit_->tick(BootClock::now());
     if (const auto next = audit_->next_tick()) audit_source_.arm(*next);
@@ -179,6 +203,9 @@ Result<void> Supervisor::open_rooms() {
   Result<EventSource> link = loop_.io(link_.fd(), EPOLLIN, [this](std::uint32_t) { hear_guardian(); });
   if (!link) return pass(std::move(link));
   link_source_ = std::move(*link);
+  Result<EventSource> after = loop_.after([this] { mind_link(); });
+  if (!after) return pass(std::move(after));
+  after_source_ = std::move(*after);
   Result<EventSource> wake = loop_.timer([this] { decide(core::event::Tick{}); });
   if (!wake) return pass(std::move(wake));
   wake_source_ = std::move(*wake);
@@ -193,15 +220,12 @@ Result<void> Supervisor::open_rooms() {
 
 Result<void> Supervisor::recover() {
   core::event::Recovered recovered;
-  Result<std::string> era = era_of_guardian();
-  if (!era) return pass(std::move(era));
-  recovered.era = std::move(*era);
+  recovered.era = era_;
   recovered.hands_off = replay_.hands_off;
   Result<Saved> saved = read_saved(directories_);
   if (!saved) {
-    damage_ = text(saved.error());
-    executor_->set_host(host_);
-    return serve(take(replay_.kept, listener_name));
+    note_damage(saved.error());
+    saved = Saved{};
   }
   host_file_name_ = saved->host_file_name;
   if (!saved->host_file.empty()) {
@@ -209,7 +233,7 @@ Result<void> Supervisor::recover() {
     if (host)
       host_ = std::move(*host);
     else
-      damage_ = "the applied host file cannot be read any more: " + text(host.error().front());
+      note_damage(fail(Error(host.error().front()), "the applied host file cannot be read any more").error());
   }
   executor_->set_host(host_);
   for (const auto& [name, container] : host_.containers) {
@@ -219,32 +243,45 @@ Result<void> Supervisor::recover() {
   }
   recovered.records = std::move(saved->records);
   recovered.reserved = saved->reserved;
-  recovered.found = adopt_running(recovered.records);
-  if (damage_.empty()) decide(std::move(recovered));
+  Result<std::vector<core::event::Found>> found = adopt_running(recovered.records);
+  if (!found) return pass(std::move(found));
+  recovered.found = std::move(*found);
+  decide(std::move(recovered));
   return serve(take(replay_.kept, listener_name));
 }
 
-void Supervisor::adopt(const std::string& name, Running running) {
-  std::array<UniqueFd, 2> pipes;
-  if (std::optional<UniqueFd> pipe = take(replay_.kept, output_name(running.start))) pipes[0] = std::move(*pipe);
-  if (std::optional<UniqueFd> pipe = take(replay_.kept, error_name(running.start))) pipes[1] = std::move(*pipe);
-  std::optional<UniqueFd> dev_log = take(replay_.kept, dev_log_name(running.start));
-  if (Result<void> adopted =
-          executor_->adopt(name, std::move(running), std::move(pipes), dev_log ? std::move(*dev_log) : UniqueFd{});
-      !adopted)
+// The first is the one to tell; the others show when it has been mended.
+void Supervisor::note_damage(const Error& error) {
+  if (damage_.empty()) damage_ = text(error);
+}
+
+void Supervisor::adopt(const std::string& name, Running running, const std::map<std::string, core::Record>& records) {
+  const core::Start start = running.start;
+  Executor::Inheritance inheritance{.running = std::move(running)};
+  if (std::optional<UniqueFd> pipe = take(replay_.kept, output_name(start))) inheritance.pipes[0] = std::move(*pipe);
+  if (std::optional<UniqueFd> pipe = take(replay_.kept, error_name(start))) inheritance.pipes[1] = std::move(*pipe);
+  if (std::optional<UniqueFd> socket = take(replay_.kept, dev_log_name(start)))
+    inheritance.dev_log = std::move(*socket);
+  if (const auto record = records.find(name); record != records.end() && record->second.start == start)
+    inheritance.digest = record->second.launched.digest;
+  if (Result<void> adopted = executor_->adopt(name, std::move(inheritance)); !adopted)
     fmt::print(stderr, "orlopd: container '{}' goes on, but not whole: {}\n", name, sentence(adopted.error()));
 }
 
-// Every start that the guardian knows, with what became of it.
-std::vector<core::event::Found> Supervisor::adopt_running(const std::map<std::string, core::Record>& records) {
+// Every start that the guardian knows, with what became of it. Its cgroup says whose it is, whatever the records say.
+Result<std::vector<core::event::Found>> Supervisor::adopt_running(const std::map<std::string, core::Record>& records) {
+  Result<std::vector<cgroups::Leaf>> leaves = tree_->list();
+  if (!leaves) return pass(std::move(leaves));
+  std::map<core::Start, std::string> names;
+  for (const cgroups::Leaf& leaf : *leaves) names.emplace(leaf.start, leaf.name);
+
   std::vector<core::event::Found> found;
   for (Running& running : replay_.running) {
     const core::Start start = running.start;
-    const std::optional<UniqueFd> report = take(replay_.kept, Launcher::report_name(start));
-    const std::string name = name_of(start, records);
+    if (is_worker(start)) continue;  // ended by end_workers(); its exit is on its way
     core::event::Found one{.start = start, .what = core::event::Alive{}};
-    // Its report still open with us dead means that its gate closed: it says so, or has said why it could not start.
-    if (report) {
+    // A gate that closed with the orlopd before says so here, and so does a start that failed.
+    if (const std::optional<UniqueFd> report = take(replay_.kept, Launcher::report_name(start))) {
       const Result<std::optional<sandbox::StepFailure>> failure = sandbox::read_report(*report);
       if (failure && *failure && (*failure)->op == static_cast<std::uint32_t>(sandbox::Op::await_gate))
         one.what = core::event::NeverRan{};
@@ -252,11 +289,8 @@ std::vector<core::event::Found> Supervisor::adopt_running(const std::map<std::st
         one.what = core::event::LaunchFailed{start, text(sandbox::explain(**failure, nullptr))};
       (void)link_.drop(Launcher::report_name(start));
     }
-    if (!name.empty() && std::holds_alternative<core::event::Alive>(one.what)) adopt(name, std::move(running));
-    if (is_worker(start))
-      executor_->perform(core::effect::KillGroup{"", start});
-    else
-      found.push_back(std::move(one));
+    if (const auto name = names.find(start); name != names.end()) adopt(name->second, std::move(running), records);
+    found.push_back(std::move(one));
   }
   for (const Exited& exited : replay_.exits) {
     if (is_worker(exited.start)) {
@@ -264,8 +298,8 @@ std::vector<core::event::Found> Supervisor::adopt_running(const std::map<std::st
       continue;
     }
     // What it wrote last may still be in its pipes, and its group says whether memory ran out.
-    if (const std::string name = name_of(exited.start, records); !name.empty())
-      adopt(name, {.start = exited.start, .pid = exited.pid, .pidfd = {}});
+    if (const auto name = names.find(exited.start); name != names.end())
+      adopt(name->second, {.start = exited.start, .pid = exited.pid, .pidfd = {}}, records);
     found.push_back({.start = exited.start, .what = executor_->explain(exited)});
   }
   return found;

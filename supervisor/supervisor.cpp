@@ -1,6 +1,7 @@
 #include "supervisor/supervisor.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 
@@ -27,6 +28,8 @@ Result<int> Supervisor::run() {
 // An effect may bring its event at once, from inside perform(): such an event waits until the effects before it are
 // done.
 void Supervisor::decide(core::Event event) {
+  if (!damage_.empty())
+    return;  // what the state files say is not known: nothing is touched, not even an exit acknowledged
   events_.push_back(std::move(event));
   if (deciding_) return;
   deciding_ = true;
@@ -36,6 +39,7 @@ void Supervisor::decide(core::Event event) {
     for (const core::Effect& effect : core::decide(state_, next, BootClock::now())) perform(effect);
   }
   deciding_ = false;
+  if (preparation_->wants_refill()) refill_source_.enable(true);
   settle();
 }
 
@@ -43,11 +47,7 @@ void Supervisor::perform(const core::Effect& effect) {
   std::visit(Overloaded{
                  [this](const core::effect::Announce& what) { announce(what); },
                  [this](const core::effect::Persist& what) { persist(what); },
-                 [this](const core::effect::Forget& what) {
-                   (void)forget_record(directories_,
-                                       what.name);  // one that stays is forgotten again by the next orlopd
-                   changed_.insert(what.name);
-                 },
+                 [this](const core::effect::Forget& what) { forget(what); },
                  [this](const core::effect::Reserve& what) { reserve(what); },
                  [this](const core::effect::AckExit& what) {
                    (void)link_.acknowledge(what.start);
@@ -87,6 +87,14 @@ void Supervisor::persist(const core::effect::Persist& effect) {
   const Result<void> submitted = writer_->submit(
       [this, name = effect.name, json] { return save_record_durably(directories_, name, json); }, answer);
   if (!submitted) answer(submitted);
+}
+
+// A record that stays is forgotten again by the next orlopd.
+void Supervisor::forget(const core::effect::Forget& effect) {
+  changed_.insert(effect.name);
+  (void)forget_record(directories_, effect.name);
+  (void)writer_->submit([this, name = effect.name] { return forget_lasting_record(directories_, name); },
+                        [](const Result<void>&) {});
 }
 
 void Supervisor::reserve(const core::effect::Reserve& effect) {
@@ -138,6 +146,10 @@ void Supervisor::hear_guardian() {
   Result<std::vector<Message>> messages = link_.receive();
   if (!messages) return guardian_is_gone(messages.error());
   for (Message& message : *messages) handle(std::move(message));
+}
+
+// After each round of the loop: what did not fit into the socket goes as soon as there is room.
+void Supervisor::mind_link() {
   if (const Result<void> flushed = link_.flush(); !flushed) return guardian_is_gone(flushed.error());
   link_source_.watch(link_.wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
@@ -156,17 +168,24 @@ void Supervisor::handle(Message message) {
                  [this](const Ping&) { (void)link_.pong(); },  // a dead guardian is told by its socket
                  [this](const Terminate&) {
                    intake_->stop();
+                   if (!damage_.empty()) return end_damaged();
                    decide(core::event::ShutdownAsked{});
                  },
              },
              message);
 }
 
+// Containers that cannot be decided about are ended all the same when the service is.
+void Supervisor::end_damaged() {
+  executor_->kill_all();
+  (void)link_.stopping();
+  loop_.stop(1);
+}
+
 // Without a guardian nobody reaps, and nobody would start a next orlopd: nothing may go on unsupervised.
 void Supervisor::guardian_is_gone(const Error& error) {
   fmt::print(stderr, "orlopd: the guardian is gone, every container is ended: {}\n", sentence(error));
   executor_->kill_all();
-  intake_->stop();
   loop_.stop(1);
 }
 

@@ -83,22 +83,27 @@ class Supervisor final : public control::Service {
   // --- startup (startup.cpp) ---
   Result<void> start_up(const Options& options);
   Result<void> take_places(const Options& options);
+  Result<void> end_workers();
   Result<void> open_rooms();
   Result<void> serve(std::optional<UniqueFd> listener);
   Result<void> recover();
-  void adopt(const std::string& name, Running running);
-  std::vector<core::event::Found> adopt_running(const std::map<std::string, core::Record>& records);
+  void note_damage(const Error& error);
+  void adopt(const std::string& name, Running running, const std::map<std::string, core::Record>& records);
+  Result<std::vector<core::event::Found>> adopt_running(const std::map<std::string, core::Record>& records);
 
   // --- the loop (supervisor.cpp) ---
   void decide(core::Event event);
   void perform(const core::Effect& effect);
   void persist(const core::effect::Persist& effect);
+  void forget(const core::effect::Forget& effect);
   void reserve(const core::effect::Reserve& effect);
   void announce(const core::effect::Announce& effect);
   void hear_guardian();
+  void mind_link();
   void handle(Message message);
   void settle();
   void guardian_is_gone(const Error& error);
+  void end_damaged();
 
   // --- requests (service.cpp, apply.cpp) ---
   struct Applying;
@@ -109,6 +114,8 @@ class Supervisor final : public control::Service {
   void ask(const control::Peer& peer, core::event::Asked asked, std::string what, control::Reply<void> reply);
   void settle_waiters();
   [[nodiscard]] std::optional<Error> why_no_changes() const;
+  [[nodiscard]] std::optional<Error> why_image_stays(const image::Record& record) const;
+  [[nodiscard]] std::optional<Error> why_volume_stays(const std::string& volume) const;
   Result<std::vector<std::string>> check_images(const config::Host& host);
   void finish_apply(std::shared_ptr<Applying> applying, Result<void> claimed);
 
@@ -133,12 +140,14 @@ class Supervisor final : public control::Service {
   std::unique_ptr<control::Server> server_;
 
   EventSource link_source_;
+  EventSource after_source_;
   EventSource writer_source_;
   EventSource wake_source_;
   EventSource audit_source_;
   EventSource refill_source_;
 
   Replay replay_;
+  std::string era_;     ///< names the guardian's life
   std::string damage_;  ///< why no container is touched and no change accepted; empty when all is well
   config::Host host_;
   std::string host_file_name_;
@@ -159,7 +168,7 @@ class Supervisor final : public control::Service {
   std::list<Waiter> waiters_;
   struct ExitWaiter {
     std::string name;
-    core::Start start = 0;
+    core::Start start = 0;  ///< 0: the run that is to begin
     control::Reply<control::Exit> reply;
   };
   std::list<ExitWaiter> exit_waiters_;
