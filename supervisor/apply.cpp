@@ -171,7 +171,7 @@ void Supervisor::apply(const control::Peer& peer, control::ApplyRequest request,
   if (!queued) finish_apply(applying, queued);
 }
 
-void Supervisor::finish_apply(std::shared_ptr<Applying> applying, Result<void> claimed) {
+void Supervisor::finish_apply(const std::shared_ptr<Applying>& applying, Result<void> claimed) {
   applying_ = false;
   if (!claimed) return applying->reply.answer(fail(std::move(claimed), "the host file was not applied"));
   ids_ = std::move(applying->ids);

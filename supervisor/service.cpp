@@ -76,7 +76,7 @@ void Supervisor::recorded(const Peer& peer, std::string what, std::string object
 
 // --- containers ---
 
-void Supervisor::ask(const Peer& peer, core::event::Asked asked, std::string what, Reply<void> reply) {
+void Supervisor::ask(const Peer& peer, const core::event::Asked& asked, std::string what, Reply<void> reply) {
   const std::string object = "container/" + asked.name;
   recorded<void>(peer, std::move(what), object, std::move(reply), [this, asked](Reply<void> waiting) {
     const auto container = state_.containers.find(asked.name);

@@ -111,13 +111,13 @@ class Supervisor final : public control::Service {
   template <class T>
   void recorded(const control::Peer& peer, std::string what, std::string object, control::Reply<T> reply,
                 std::function<void(control::Reply<T>)> go_on);
-  void ask(const control::Peer& peer, core::event::Asked asked, std::string what, control::Reply<void> reply);
+  void ask(const control::Peer& peer, const core::event::Asked& asked, std::string what, control::Reply<void> reply);
   void settle_waiters();
   [[nodiscard]] std::optional<Error> why_no_changes() const;
   [[nodiscard]] std::optional<Error> why_image_stays(const image::Record& record) const;
   [[nodiscard]] std::optional<Error> why_volume_stays(const std::string& volume) const;
   Result<std::vector<std::string>> check_images(const config::Host& host);
-  void finish_apply(std::shared_ptr<Applying> applying, Result<void> claimed);
+  void finish_apply(const std::shared_ptr<Applying>& applying, Result<void> claimed);
 
   EventLoop loop_;
   GuardianLink link_;
