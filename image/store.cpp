@@ -37,37 +37,36 @@ bool is_record_file(std::string_view name) {
   return name.starts_with(record_prefix) && name.ends_with(record_suffix);
 }
 
-struct OpenFile {
-  UniqueFd fd;
-  std::uint64_t size = 0;
-};
-
-// A regular file, opened for reading. What a worker left may be a FIFO, a link or a device in its place: none of them
-// is followed or waited for.
-Result<OpenFile> open_regular(BorrowedFd directory, const std::string& name) {
-  Result<UniqueFd> file = sys::open_without_links(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!file) return pass(std::move(file));
-  struct stat status{};
-  if (::fstat(file->get(), &status) != 0) return fail_errno(errno, "fstat", fmt::format("cannot look at '{}'", name));
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, fmt::format("'{}' is not a regular file", name));
-  return OpenFile{.fd = std::move(*file), .size = static_cast<std::uint64_t>(status.st_size)};
-}
-
 Result<Record> read_record(BorrowedFd directory, const std::string& name) {
-  Result<OpenFile> file = open_regular(directory, name);
-  if (!file) return pass(std::move(file));
-  Result<std::string> text = read_all(file->fd, max_record_bytes);
-  if (!text) return fail(std::move(text), fmt::format("cannot read '{}'", name));
+  Result<std::string> text = read_file(directory, name, max_record_bytes);
+  if (!text) return pass(std::move(text));
   return from_json(*text);
 }
 
+// What a worker left may be a FIFO, a link or a device in the file's place: none of them is followed or waited for.
 Result<UniqueFd> open_sealed(BorrowedFd directory, const std::string& name, Bytes size) {
-  Result<OpenFile> file = open_regular(directory, name);
-  if (!file) return pass(std::move(file));
-  if (file->size != size.count)
+  Result<UniqueFd> file = sys::open_without_links(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file) return file;
+  struct stat status{};
+  if (::fstat(file->get(), &status) != 0) return fail_errno(errno, "fstat", fmt::format("cannot look at '{}'", name));
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::corrupt, fmt::format("'{}' is not a regular file", name));
+  if (static_cast<std::uint64_t>(status.st_size) != size.count)
     return fail(ErrorKind::corrupt,
-                fmt::format("the sealed file has {} bytes where its record says {}", file->size, size.count));
-  return std::move(file->fd);
+                fmt::format("the sealed file has {} bytes where its record says {}", status.st_size, size.count));
+  return file;
+}
+
+// The digest of all that follows in `file`.
+Result<Sha256> digest_of(BorrowedFd file) {
+  Sha256Stream hash;
+  std::vector<char> buffer(256UL << 10);
+  for (;;) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno(errno, "read", "cannot read a sealed image");
+    if (got == 0) return hash.finish();
+    hash.update({buffer.data(), static_cast<std::size_t>(got)});
+  }
 }
 
 }  // namespace
@@ -115,8 +114,8 @@ Result<Intake> Store::begin(uid_t uid, gid_t gid) {
   return intake;
 }
 
-Result<Record> Store::adopt(Intake intake) {
-  Result<Record> record = place(intake);
+Result<Record> Store::adopt(Intake intake, Replace replace) {
+  Result<Record> record = place(intake, replace);
   Result<void> cleared = abandon(std::move(intake));
   if (!record) return fail(std::move(record), "cannot take the sealed image over");
   if (!cleared) return pass(std::move(cleared));
@@ -125,19 +124,43 @@ Result<Record> Store::adopt(Intake intake) {
   return record;
 }
 
-Result<Record> Store::place(const Intake& intake) {
+// The record that the worker left, if it is about the manifest that lies beside it and may take its place in the store.
+Result<Record> Store::check(const Intake& intake, Replace replace) const {
   Result<Record> record = read_record(intake.directory, std::string(record_name));
+  if (!record) return record;
+  Result<std::string> manifest = read_file(intake.directory, std::string(manifest_name), max_manifest_bytes);
+  if (!manifest) return pass(std::move(manifest));
+  if (sha256(*manifest) != record->manifest)
+    return fail(ErrorKind::corrupt, "the manifest that was read is not the one that the record names");
+  if (replace == Replace::allowed) return record;
+  Result<Record> present = find(record->manifest);
+  if (!present && present.error().kind == ErrorKind::not_found) return record;
+  if (present) present->name = record->name;
+  if (present && *present == *record) return record;
+  return fail(ErrorKind::conflict,
+              fmt::format("the store has image sha256:{} already, with other content than was sealed now",
+                          hex(record->manifest)),
+              "remove it by `orlop image rm`, then import again; or import it with the --mkdir that it needs");
+}
+
+Result<Record> Store::place(const Intake& intake, Replace replace) {
+  Result<Record> record = check(intake, replace);
   if (!record) return record;
   Result<UniqueFd> seal = open_sealed(intake.directory, std::string(seal_name), record->seal_size);
   if (!seal) return pass(std::move(seal));
+  Result<Sha256> digest = digest_of(*seal);
+  if (!digest) return pass(std::move(digest));
+  if (*digest != record->seal)
+    return fail(ErrorKind::corrupt, "the sealed file has another digest than its record says");
   if (::fchown(seal->get(), 0, 0) != 0 || ::fchmod(seal->get(), 0400) != 0)
     return fail_errno(errno, "fchown", "cannot make the sealed file orlop's own");
   if (::fsync(seal->get()) != 0) return fail_errno(errno, "fsync", "cannot sync the sealed file");
   // The seal first: a seal without a record is a leftover, a record without a seal would be a lie. The write of the
-  // record syncs the directory, and with it both names.
-  if (::renameat(intake.directory.get(), std::string(seal_name).c_str(), directory_.get(),
-                 seal_file(record->seal).c_str()) != 0)
-    return fail_errno(errno, "renameat", "cannot move the sealed file");
+  // record syncs the directory, and with it both names. A seal that is there has the same bytes and may be mounted.
+  if (::renameat2(intake.directory.get(), std::string(seal_name).c_str(), directory_.get(),
+                  seal_file(record->seal).c_str(), RENAME_NOREPLACE) != 0 &&
+      errno != EEXIST)
+    return fail_errno(errno, "renameat2", "cannot move the sealed file");
   if (::fsync(directory_.get()) != 0) return fail_errno(errno, "fsync", "cannot sync the image store");
   if (Result<void> written =
           replace_file(directory_, record_file(record->manifest), to_json(*record), Durability::power_loss, 0400);
@@ -214,16 +237,9 @@ Result<UniqueFd> Store::open_seal(const Record& record) const {
 Result<void> Store::verify(const Record& record) const {
   Result<UniqueFd> file = open_seal(record);
   if (!file) return pass(std::move(file));
-  Sha256Stream hash;
-  std::vector<char> buffer(256UL << 10);
-  for (;;) {
-    const ssize_t got = ::read(file->get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno(errno, "read", "cannot read a sealed image");
-    if (got == 0) break;
-    hash.update({buffer.data(), static_cast<std::size_t>(got)});
-  }
-  if (hash.finish() != record.seal)
+  Result<Sha256> digest = digest_of(*file);
+  if (!digest) return pass(std::move(digest));
+  if (*digest != record.seal)
     return fail(ErrorKind::corrupt,
                 fmt::format("the sealed file of '{}' is no longer what was sealed",
                             text(Reference{record.name, record.manifest})),

@@ -4,6 +4,9 @@
 //   SEAL.erofs             a sealed file, named by its own SHA-256; a record names it
 //   intake-N/              where a worker works; nothing else ever writes below it
 //
+// What a worker says is checked where orlopd can: a sealed file has the digest that its name says, a manifest that of
+// its bytes. A sealed file that is there is never written over.
+//
 // A kill at any instant leaves at most an intake directory or a sealed file without a record; open() removes them.
 // Every call may wait for the disk: not for orlopd's loop, but for its writer thread. One process has a store open.
 #pragma once
@@ -33,6 +36,9 @@ struct Listing {
   std::vector<Error> broken;   ///< records that are torn, foreign or newer; they and their seals stay untouched
 };
 
+/// Whether an image that the store has may be sealed or described anew.
+enum class Replace : std::uint8_t { refused, allowed };
+
 class Store {
  public:
   /// Takes `directory` and removes what killed intakes left.
@@ -40,11 +46,12 @@ class Store {
 
   /// A fresh empty directory for a worker whose root has the host ids `uid` and `gid`.
   Result<Intake> begin(uid_t uid, gid_t gid);
-  /// Takes over what the worker left in `intake`: checks the record, syncs both files and makes them the image's, in
-  /// the place of an earlier seal of the same manifest if there is one. Removes the intake in any case, and on failure
-  /// changes nothing else.
+  /// Takes over what the worker left in `intake`: checks the record, and the digests of the manifest and the sealed
+  /// file against it, syncs, and makes the files the image's. An image that is there already may get another name; with
+  /// Replace::allowed it may change altogether, else that is conflict/…. Removes the intake in any case, and on failure
+  /// changes nothing else. Reads the whole sealed file.
   /// @pre no process of the worker is left
-  Result<Record> adopt(Intake intake);
+  Result<Record> adopt(Intake intake, Replace replace);
   /// Removes an intake that came to nothing.
   Result<void> abandon(Intake intake);
 
@@ -65,7 +72,8 @@ class Store {
   explicit Store(UniqueFd directory) : directory_(std::move(directory)) {}
   Result<void> clear_leftovers();
   Result<void> remove_unused_seals();
-  Result<Record> place(const Intake& intake);
+  Result<Record> check(const Intake& intake, Replace replace) const;
+  Result<Record> place(const Intake& intake, Replace replace);
 
   UniqueFd directory_;
   std::uint64_t next_intake_ = 0;

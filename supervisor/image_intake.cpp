@@ -219,9 +219,11 @@ void ImageIntake::adopt() {
   };
   auto adopted = std::make_shared<Adopted>(Adopted{std::move(running.intake), {}});
   running.intake = {};
+  // Only who asks for other directories than an earlier import had means another seal of the same image.
+  const image::Replace replace = running.request.mkdir.empty() ? image::Replace::refused : image::Replace::allowed;
   const Result<void> submitted = writer_.submit(
-      [this, adopted]() -> Result<void> {
-        Result<image::Record> record = store_.adopt(std::move(adopted->intake));
+      [&store = store_, adopted, replace]() -> Result<void> {
+        Result<image::Record> record = store.adopt(std::move(adopted->intake), replace);
         if (!record) return pass(std::move(record));
         adopted->record = image::to_json(*record);
         return {};

@@ -210,8 +210,10 @@ Result<Record> seal_into(const Source& source, BorrowedFd out, const Request& re
   // orlopd reads the record as foreign; one that it would refuse is found here, while there is someone to tell.
   const std::string json = to_json(record);
   if (Result<Record> back = from_json(json); !back) return fail(std::move(back), "the image's record");
-  if (Result<void> written = replace_file(out, std::string(record_name), json, Durability::power_loss); !written)
-    return pass(std::move(written));
+  for (const auto& [file, bytes] : {std::pair<std::string_view, std::string_view>{manifest_name, chosen->text},
+                                    std::pair<std::string_view, std::string_view>{record_name, json}})
+    if (Result<void> written = replace_file(out, std::string(file), bytes, Durability::power_loss); !written)
+      return pass(std::move(written));
   return record;
 }
 
@@ -225,7 +227,7 @@ Result<Record> take_in(const Source& source, BorrowedFd out, const Request& requ
   Result<Record> record = seal_into(source, out, request, progress);
   Result<void> cleared = remove_tree(out, tree_name);
   if (record) return cleared ? std::move(record) : fail(std::move(cleared), "cannot remove the unpacked image");
-  for (const std::string_view name : {record_name, seal_name})
+  for (const std::string_view name : {record_name, manifest_name, seal_name})
     (void)remove_tree(out, std::string(name));  // the first error is the one to tell
   return record;
 }

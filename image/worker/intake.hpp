@@ -23,8 +23,8 @@ struct Request {
   Limits limits = {};
 };
 
-/// Seals the one image of `source` that `request` means into `image.erofs` and `record.json` of the empty directory
-/// `out`, and leaves nothing else there, on failure nothing at all. `progress` is told each step.
+/// Seals the one image of `source` that `request` means into the three files of image/staging.hpp in the empty
+/// directory `out`, and leaves nothing else there, on failure nothing at all. `progress` is told each step.
 Result<Record> take_in(const Source& source, BorrowedFd out, const Request& request,
                        const std::function<void(std::string_view)>& progress);
 

@@ -4,13 +4,14 @@
 #include <cstdint>
 
 #include "base/size.hpp"
+#include "image/staging.hpp"
 
 namespace orlop::image {
 
 struct Limits {
-  Bytes document = 4_MiB;  ///< an index, a manifest, a config: each
-  int index_depth = 2;     ///< indexes below index.json, one in another
-  int documents = 64;      ///< indexes read in all
+  Bytes document{max_manifest_bytes};  ///< an index, a manifest, a config: each
+  int index_depth = 2;                 ///< indexes below index.json, one in another
+  int documents = 64;                  ///< indexes read in all
   std::size_t layers = 256;
 
   Bytes unpacked = 4_GiB;             ///< of all layers' archives, and of the holes of sparse files

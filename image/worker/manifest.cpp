@@ -219,7 +219,10 @@ Result<Chosen> choose_image(const Source& source, const std::optional<std::strin
   if (!text) return fail(std::move(text), what);
   Result<Manifest> manifest = parse_manifest(*text, limits.layers);
   if (!manifest) return fail(std::move(manifest), what);
-  return Chosen{.blob = entry.blob, .reference_name = entry.reference_name, .manifest = std::move(*manifest)};
+  return Chosen{.blob = entry.blob,
+                .reference_name = entry.reference_name,
+                .manifest = std::move(*manifest),
+                .text = std::move(*text)};
 }
 
 }  // namespace orlop::image

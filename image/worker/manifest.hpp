@@ -54,6 +54,7 @@ struct Chosen {
   BlobId blob;
   std::string reference_name;  ///< of it or of the index that led to it; may be empty
   Manifest manifest;
+  std::string text;  ///< the manifest's bytes
 };
 /// The one image of the layout for this machine; with `reference`, among those whose reference name or digest
 /// ("sha256:…") it is. not_found/… when there is none, conflict/… naming them all when there are several.

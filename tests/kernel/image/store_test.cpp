@@ -23,10 +23,14 @@ struct OwnStore {
   TemporaryDirectory directory;
 };
 
-Record import(Store& store, const Layout& layout, const Request& request = {}) {
+Result<Record> try_import(Store& store, const Layout& layout, const Request& request, Replace replace) {
   Intake intake = need(store.begin(0, 0));
   need(take(layout.source(), intake.directory, request));
-  return need(store.adopt(std::move(intake)));
+  return store.adopt(std::move(intake), replace);
+}
+
+Record import(Store& store, const Layout& layout, const Request& request = {}) {
+  return need(try_import(store, layout, request, Replace::allowed));
 }
 
 void fill(Layout& layout, int files, int bytes) {
@@ -141,7 +145,7 @@ TEST_CASE("what a worker left is not adopted unless it is whole", "[image][kerne
     Intake intake = need(store.begin(0, 0));
     need(take(layout.source(), intake.directory));
     change(intake.directory);
-    const Result<Record> record = store.adopt(std::move(intake));
+    const Result<Record> record = store.adopt(std::move(intake), Replace::refused);
     CHECK(own.files().empty() == !record);
     return record.has_value();
   };
@@ -158,7 +162,88 @@ TEST_CASE("what a worker left is not adopted unless it is whole", "[image][kerne
     need(remove_tree(d, "record.json"));
     need(::mkfifoat(d.get(), "record.json", 0600) == 0);
   }));
+  CHECK_FALSE(adopted_after([](BorrowedFd d) { need(remove_tree(d, "manifest.json")); }));
+  CHECK_FALSE(adopted_after([](BorrowedFd d) {
+    need(remove_tree(d, "manifest.json"));
+    need(::mkfifoat(d.get(), "manifest.json", 0600) == 0);
+  }));
+  CHECK_FALSE(adopted_after([](BorrowedFd d) {
+    need(replace_file(d, "manifest.json", std::string(max_manifest_bytes + 1, ' '), Durability::until_reboot));
+  }));
   CHECK(adopted_after([](BorrowedFd) {}));
+}
+
+TEST_CASE("a worker cannot pass its image off as another one that the store has", "[image][kernel][T75]") {
+  const OwnStore own;
+  Store store = own.open();
+  Layout layout;
+  layout.layer({{.name = "f", .content = "mine"}});
+  layout.write();
+  const Record victim = import(store, layout, {.name = "victim"});
+  const std::string manifest = print_json(layout.manifest());
+  const std::vector<std::string> before = own.files();
+  layout.layer({{.name = "f", .content = "evil"}});
+  layout.write();
+  const auto claim = [&](auto change) {
+    Intake intake = need(store.begin(0, 0));
+    Record record = need(take(layout.source(), intake.directory));
+    change(record, intake.directory);
+    need(replace_file(intake.directory, "record.json", to_json(record), Durability::until_reboot));
+    const Result<Record> adopted = store.adopt(std::move(intake), Replace::refused);
+    CHECK(own.files() == before);
+    CHECK(need(store.find(victim.manifest)) == victim);
+    need(store.verify(victim));
+    REQUIRE_FALSE(adopted);
+    return adopted.error().kind;
+  };
+  const auto pad_to_victim = [&](BorrowedFd directory) {
+    const UniqueFd seal = need(sys::open_beneath(directory, "image.erofs", O_WRONLY));
+    need(::ftruncate(seal.get(), static_cast<off_t>(victim.seal_size.count)) == 0);
+  };
+  CHECK(claim([&](Record& record, BorrowedFd directory) {  // its seal
+          record.seal = victim.seal;
+          record.seal_size = victim.seal_size;
+          pad_to_victim(directory);
+        }) == ErrorKind::corrupt);
+  CHECK(claim([&](Record& record, BorrowedFd) { record.manifest = victim.manifest; }) == ErrorKind::corrupt);
+  CHECK(claim([&](Record& record, BorrowedFd directory) {  // its manifest, having the bytes
+          record.manifest = victim.manifest;
+          need(replace_file(directory, "manifest.json", manifest, Durability::until_reboot));
+        }) == ErrorKind::conflict);
+}
+
+TEST_CASE("the seal of an image that is there may be claimed by whoever has its bytes, but stays the same file",
+          "[image][kernel]") {
+  const OwnStore own;
+  Store store = own.open();
+  Layout layout;
+  layout.write();
+  const Record first = import(store, layout, {.name = "app"});
+  const auto inode = [&] {
+    struct stat status{};
+    need(::fstat(need(store.open_seal(first)).get(), &status) == 0);
+    return status.st_ino;
+  };
+  const ino_t before = inode();
+  CHECK(need(try_import(store, layout, {.name = "again"}, Replace::refused)).name == "again");
+  CHECK(need(store.find(first.manifest)).seal == first.seal);
+  CHECK(inode() == before);
+}
+
+TEST_CASE("another seal of an image that is there needs the caller's word", "[image][kernel]") {
+  const OwnStore own;
+  Store store = own.open();
+  Layout layout;
+  layout.write();
+  const Record first = import(store, layout, {.name = "app"});
+  const Request other = {.name = "app", .mkdir = {"/data"}};
+  const Result<Record> refused = try_import(store, layout, other, Replace::refused);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::conflict);
+  CHECK(sentence(refused.error()).contains(hex(first.manifest)));
+  CHECK(need(store.find("app")) == first);
+  const Record second = need(try_import(store, layout, other, Replace::allowed));
+  CHECK(need(store.find("app")) == second);
 }
 
 TEST_CASE("a record that is torn or of another version is named and left alone, and so are all seals",
@@ -200,7 +285,7 @@ TEST_CASE("the worker program tells its steps, and its result is adopted", "[ima
   REQUIRE(lines.size() == 3);
   CHECK(lines[0].message == "layer 1/1");
   CHECK(lines[2].kind == WorkerLine::Kind::sealed);
-  const Record record = need(store.adopt(std::move(intake)));
+  const Record record = need(store.adopt(std::move(intake), Replace::refused));
   CHECK(lines[2].message == image::text(Reference{.name = record.name, .manifest = record.manifest}));
 }
 
