@@ -74,7 +74,18 @@ void ImageIntake::import(control::ImportRequest request, control::Reply<std::str
   if (waiting_.size() >= max_waiting)
     return reply.answer(fail(ErrorKind::limit, "too many images wait to be imported", "wait for them"));
   waiting_.push_back({std::move(request), std::move(reply)});
-  if (!running_) begin({std::move(waiting_.front().request), std::move(waiting_.front().reply)}), waiting_.pop_front();
+  begin_next();
+}
+
+void ImageIntake::begin_next() {
+  if (running_ || waiting_.empty()) return;
+  Waiting next = std::move(waiting_.front());
+  waiting_.pop_front();
+  begin(std::move(next));
+}
+
+bool ImageIntake::is_running(core::Start start) const {
+  return running_ && running_->start == start;
 }
 
 void ImageIntake::begin(Waiting waiting) {
@@ -124,7 +135,7 @@ Result<void> ImageIntake::launch(Running& running) {
   running.group = std::move(prepared->group);
   running.output = std::move(prepared->output);
   running.error = std::move(prepared->error);
-  Result<EventSource> readable = loop_.io(running.output, EPOLLIN, [this](std::uint32_t) { read_output(); });
+  Result<EventSource> readable = loop_.io(running.output, EPOLLIN, [this](std::uint32_t) { (void)read_output(); });
   if (!readable) return pass(std::move(readable));
   running.output_readable = std::move(*readable);
   const cgroups::Watch events = running.group->events_watch();
@@ -138,28 +149,35 @@ Result<void> ImageIntake::launch(Running& running) {
   if (!deadline) return pass(std::move(deadline));
   running.deadline = std::move(*deadline);
   running.deadline.arm(BootClock::now() + worker_deadline);
-  Result<Launcher::Begun> begun =
-      launcher_.begin(running.start, std::move(prepared->plan), {}, [this](Result<void> result) {
-        if (!result && running_) running_->complaint = text(result.error());
-        if (!result && running_) (void)running_->group->kill();
-      });
+  Result<Launcher::Begun> begun = launcher_.begin(running.start, std::move(prepared->plan), {},
+                                                  [this, start = running.start](const Result<void>& result) {
+                                                    if (result || !is_running(start)) return;
+                                                    running_->complaint = text(result.error());
+                                                    (void)running_->group->kill();
+                                                  });
   if (!begun) return pass(std::move(begun));
   return {};
 }
 
-void ImageIntake::read_output() {
+bool ImageIntake::read_output() {
   Running& running = *running_;
   std::array<char, 4096> bytes;
-  const ssize_t count = ::read(running.output.get(), bytes.data(), bytes.size());
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count <= 0) return running.output_readable.reset();
+  ssize_t count = 0;
+  do count = ::read(running.output.get(), bytes.data(), bytes.size());
+  while (count < 0 && errno == EINTR);
+  if (count < 0 && errno == EAGAIN) return false;
+  if (count <= 0) {
+    running.output_readable.reset();
+    return false;
+  }
   running.line.append(bytes.data(), static_cast<std::size_t>(count));
   for (std::size_t end = 0; (end = running.line.find('\n')) != std::string::npos; running.line.erase(0, end + 1)) {
     Result<image::WorkerLine> line = image::parse_worker_line(std::string_view(running.line).substr(0, end));
     if (!line) {
       running.complaint = "it does not speak as orlop-image does";
       (void)running.group->kill();
-      return running.output_readable.reset();
+      running.output_readable.reset();
+      return true;
     }
     if (line->kind != image::WorkerLine::Kind::progress)
       running.verdict = std::move(*line);
@@ -172,19 +190,13 @@ void ImageIntake::read_output() {
     (void)running.group->kill();
     running.output_readable.reset();
   }
+  return true;
 }
 
 void ImageIntake::exited(const Exited& exited) {
   (void)link_.acknowledge(exited.start);  // nothing of a worker is worth a record
   (void)link_.drop(Launcher::report_name(exited.start));
-  if (!running_ || running_->start != exited.start) return;
-  while (running_->output_readable && running_->complaint.empty()) {
-    const std::size_t before = running_->line.size();
-    const bool verdict = running_->verdict.has_value();
-    read_output();
-    if (running_->line.size() == before && running_->verdict.has_value() == verdict) break;
-  }
-  running_->output_readable.reset();
+  if (!is_running(exited.start)) return;
   running_->ended = true;
   if (running_->complaint.empty() && exited.code != CLD_EXITED) {
     const Result<cgroups::Usage> usage = running_->group->usage();
@@ -200,8 +212,12 @@ void ImageIntake::group_changed() {
   if (!running_) return;
   const Result<cgroups::Group::Events> events = running_->group->events();
   if (!running_->ended || (events && events->populated)) return;
+  // Nobody is left to write: what the pipe holds is all there is, and a line at its end may be the verdict.
+  while (running_->output_readable && read_output()) continue;
   if (const Result<bool> removed = running_->group->remove(); removed && !*removed) return;
   running_->group_events.reset();
+  running_->output_readable.reset();
+  running_->deadline.reset();
   adopt();
 }
 
@@ -228,7 +244,8 @@ void ImageIntake::adopt() {
         adopted->record = image::to_json(*record);
         return {};
       },
-      [this, adopted](Result<void> result) {
+      [this, adopted, start = running.start](Result<void> result) {
+        if (!is_running(start)) return;
         if (result)
           finish(adopted->record);
         else
@@ -244,13 +261,15 @@ void ImageIntake::finish(Result<std::string> answer) {
     (void)running->group->kill();
     (void)running->group->remove();  // what stays is swept when orlopd next starts
   }
-  if (running->intake.directory)
-    (void)store_.abandon(std::move(running->intake));  // and so is a directory that could not go
+  if (running->intake.directory) abandon(std::move(running->intake));
   running->reply.answer(std::move(answer));
-  if (waiting_.empty()) return;
-  Waiting next = {std::move(waiting_.front().request), std::move(waiting_.front().reply)};
-  waiting_.pop_front();
-  begin(std::move(next));
+  begin_next();
+}
+
+// A worker may leave a million files. What cannot be removed is removed when orlopd next starts.
+void ImageIntake::abandon(image::Intake intake) {
+  const auto left = std::make_shared<image::Intake>(std::move(intake));
+  (void)writer_.submit([&store = store_, left] { return store.abandon(std::move(*left)); }, {});
 }
 
 void ImageIntake::stop() {

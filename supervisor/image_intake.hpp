@@ -31,7 +31,7 @@ class ImageIntake {
   /// Intakes that may wait for the one that runs.
   static constexpr std::size_t max_waiting = 8;
 
-  /// All references are borrowed for the object's life.
+  /// All references are borrowed for the object's life; `store` for the life of `writer`, whose jobs use it.
   ImageIntake(const EventLoop& loop, GuardianLink& link, Launcher& launcher, const Directories& directories,
               Preparation& preparation, const MountView& view, const IdMap& ids, image::Store& store,
               writer::WriterThread& writer);
@@ -50,12 +50,16 @@ class ImageIntake {
     control::ImportRequest request;
     control::Reply<std::string> reply;
   };
+  void begin_next();
   void begin(Waiting waiting);
+  [[nodiscard]] bool is_running(core::Start start) const;
   Result<void> launch(Running& running);
-  void read_output();
+  /// Whether it read anything.
+  bool read_output();
   void group_changed();
   void adopt();
   void finish(Result<std::string> answer);
+  void abandon(image::Intake intake);
 
   const EventLoop& loop_;
   GuardianLink& link_;

@@ -119,6 +119,8 @@ class Supervisor final : public control::Service {
   Result<std::vector<std::string>> check_images(const config::Host& host);
   void finish_apply(const std::shared_ptr<Applying>& applying, Result<void> claimed);
 
+  // The last is destroyed first. Queued jobs of the writer thread run until `writer_` is gone: what they use stands
+  // above it.
   EventLoop loop_;
   GuardianLink link_;
   Places places_;
