@@ -302,7 +302,21 @@ Result<void> Tree::set_memory_min(Bytes sum) const {
   return {};
 }
 
+// Gives orlop's own processes back to the group that they came from. On v2 a group that hands controllers down takes no
+// process (but for the root): they stay where they are then, and so do the groups, for the next start.
+void Tree::leave_self() const {
+  const Result<std::string> members = read_interface_file(handles_->own, "self/cgroup.procs");
+  if (!members) return;
+  std::string_view rest = *members;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    (void)write_interface_file(handles_->parent, "cgroup.procs", std::string(line));
+  }
+}
+
 Result<void> Tree::remove() {
+  leave_self();
   const auto remove_group = [](BorrowedFd parent, const std::string& path) -> Result<void> {
     if (::unlinkat(parent.get(), path.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
     if (errno == EBUSY) return fail(ErrorKind::conflict, fmt::format("the cgroup '{}' is in use", path));

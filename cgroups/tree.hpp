@@ -47,10 +47,12 @@ class Tree {
   /// Keeps `sum` of memory for all containers together, on both levels above the leaves: a leaf's memory_min holds only
   /// as far as every level above it keeps as much. Nothing to do on v1.
   Result<void> set_memory_min(Bytes sum) const;
-  /// Removes the subtree. conflict/… while a start or a process of orlop's own is in it.
+  /// Gives orlop's own processes back to PARENT and removes the subtree. conflict/… while a start is in it, or where
+  /// PARENT takes no process.
   Result<void> remove();
 
  private:
+  void leave_self() const;
   explicit Tree(std::shared_ptr<TreeHandles> handles) : handles_(std::move(handles)) {}
   std::shared_ptr<TreeHandles> handles_;
 };

@@ -20,7 +20,15 @@ struct Overloaded : Functions... {
 Supervisor::~Supervisor() = default;
 
 Result<int> Supervisor::run() {
-  return loop_.run();
+  Result<int> status = loop_.run();
+  if (status && *status == 0) (void)tree_->remove();  // groups that cannot go are taken over by the next start
+  // The last word to the guardian may still wait for room in the socket.
+  for (int tries = 0; link_.wants_write() && tries < 100; ++tries) {
+    pollfd ready{.fd = link_.fd().get(), .events = POLLOUT, .revents = 0};
+    (void)::poll(&ready, 1, 100);
+    if (!link_.flush()) break;
+  }
+  return status;
 }
 
 // --- events in, effects out ---

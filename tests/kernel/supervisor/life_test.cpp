@@ -1,6 +1,8 @@
 // From a five-line host.toml to a contained process, over the real programs.
 #include <catch2/catch.hpp>
+#include <filesystem>
 
+#include "base/digest.hpp"
 #include "tests/kernel/supervisor/instance.hpp"
 
 using namespace orlop;
@@ -34,4 +36,23 @@ command = ["/bin/sh", "-c", "i=0; while true; do echo line $i; i=$((i+1)); sleep
   CHECK(after.at("pid") == before.at("pid"));
   CHECK(after.at("start") == before.at("start"));
   CHECK(after.at("restarts") == 0);
+}
+
+TEST_CASE("after a clean shutdown nothing of an instance is left in any hierarchy", "[supervisor][root][maturity/H1]") {
+  const auto groups = [](const std::string& name) {
+    std::string found;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator("/sys/fs/cgroup"))
+      if (entry.is_directory() && entry.path().filename() == name) found += entry.path().string() + "\n";
+    return found;
+  };
+  std::string name;
+  {
+    Instance orlop;
+    need(orlop.apply(
+        "[container.one]\nimage = \"BUSYBOX\"\ncommand = [\"/bin/sleep\", \"1000\"]\nstop = { grace = \"100ms\" }\n"));
+    orlop.await("one", "running");
+    name = "orlop-" + hex(sha256(orlop.root() + "/state")).substr(0, 12);
+    CHECK_FALSE(groups(name).empty());
+  }
+  CHECK(groups(name).empty());
 }
