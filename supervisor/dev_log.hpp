@@ -1,7 +1,8 @@
 // `dev_log`: the socket behind a container's /dev/log (syslog(3)), whose messages go into the container's own log.
 //
 // A message is taken off the socket only after it stands in the output pipe, which the guardian keeps: orlopd killed in
-// between leaves it to the next one, which then writes that one message a second time. None is lost.
+// between leaves it to the next one, which then writes that one message a second time. While the container runs none is
+// lost.
 #pragma once
 
 #include <sys/types.h>

@@ -268,7 +268,7 @@ void Executor::clear(core::Start start) {
     live.clearing = false;
     return report_(core::event::CleanupFailed{start, sentence(removed.error())});
   }
-  if (live.dev_log) live.dev_log->drain();
+  if (live.dev_log) live.dev_log->drain();  // what does not fit into the pipe any more is lost with its container
   live.dev_log.reset();
   if (live.log) live.log->finish();
   drop_kept(start);

@@ -172,7 +172,7 @@ Result<std::vector<sandbox::MountAt>> Preparation::mounts_of(const sandbox::Spec
   const auto ids = ids_.find(id_owner_of_container(spec.name));
   std::vector<sandbox::MountAt> mounts;
   for (const sandbox::Bind& bind : spec.binds) {
-    Result<UniqueFd> mount = bind.kind == sandbox::Bind::Kind::volume ? volume(bind.source, ids->second, spec)
+    Result<UniqueFd> mount = bind.kind == sandbox::Bind::Kind::volume ? volume(bind, ids->second, spec)
                                                                       : clone_host_mount(view_.host(), bind.source);
     if (!mount) return pass(std::move(mount));
     if (Result<void> set = set_flags(*mount, bind.writable, bind.executable); !set)
@@ -182,7 +182,8 @@ Result<std::vector<sandbox::MountAt>> Preparation::mounts_of(const sandbox::Spec
   return mounts;
 }
 
-Result<UniqueFd> Preparation::volume(const std::string& name, sandbox::IdRange ids, const sandbox::Spec& spec) {
+Result<UniqueFd> Preparation::volume(const sandbox::Bind& bind, sandbox::IdRange ids, const sandbox::Spec& spec) {
+  const std::string& name = bind.source;
   const std::string doing = fmt::format("cannot mount the volume '{}'", name);
   const auto own = ids_.find(id_owner_of_volume(name));
   if (own == ids_.end()) return fail(ErrorKind::internal, doing + ": it has no id range");
@@ -191,8 +192,9 @@ Result<UniqueFd> Preparation::volume(const std::string& name, sandbox::IdRange i
   if (!directory) return fail(std::move(directory), doing);
   struct stat status{};
   if (::fstat(directory->get(), &status) != 0) return fail_errno(errno, "fstat", doing);
-  // A volume that nobody has used is still root's: its first user becomes the owner.
-  if (status.st_uid == 0 && ::fchown(directory->get(), own->second.first + spec.uid, own->second.first + spec.gid) != 0)
+  // A volume that nobody has written is still root's: the first that may write becomes the owner.
+  if (bind.writable && status.st_uid == 0 &&
+      ::fchown(directory->get(), own->second.first + spec.uid, own->second.first + spec.gid) != 0)
     return fail_errno(errno, "fchown", doing);
   Result<UniqueFd> mount = sys::clone_mount(*directory, "", false);
   if (!mount) return fail(std::move(mount), doing);

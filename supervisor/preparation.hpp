@@ -71,7 +71,7 @@ class Preparation {
   Result<Prepared> assemble(sandbox::Spec spec, sandbox::Resources resources, const cgroups::Limits& limits,
                             core::Start start);
   Result<std::vector<sandbox::MountAt>> mounts_of(const sandbox::Spec& spec);
-  Result<UniqueFd> volume(const std::string& name, sandbox::IdRange ids, const sandbox::Spec& spec);
+  Result<UniqueFd> volume(const sandbox::Bind& bind, sandbox::IdRange ids, const sandbox::Spec& spec);
   Result<BorrowedFd> reaper();
 
   const Directories& directories_;

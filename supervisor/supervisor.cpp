@@ -166,7 +166,10 @@ void Supervisor::handle(Message message) {
   std::visit(Overloaded{
                  [this](const Registered& said) { launcher_->registered(said.start); },
                  [this](const Gone& said) { launcher_->gone(said.start); },
-                 [this](const Refused& said) { launcher_->refused(said.start, said.reason); },
+                 [this](const Refused& said) {
+                   if (said.start != 0) return launcher_->refused(said.start, said.reason);
+                   fmt::print(stderr, "orlopd: the guardian cannot keep '{}': {}\n", said.name, said.reason);
+                 },
                  [this](const Exited& said) {
                    if (is_worker(said.start))
                      intake_->exited(said);
