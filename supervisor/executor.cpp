@@ -69,6 +69,7 @@ Result<void> Executor::launch(const core::effect::Launch& effect) {
   own.spec = std::move(prepared->spec);
   own.plan = sandbox::print(*prepared->plan);
   own.limits = container->second.limits;
+  own.cpu_weight = own.limits.cpu_weight;  // the group was made with it
   if (const std::optional<config::Health> health = config::health_check(container->second, **record))
     own.health = health->exec;
   own.group = std::move(prepared->group);
@@ -164,15 +165,19 @@ Result<void> Executor::adopt(const std::string& name, Inheritance inheritance) {
   return {};
 }
 
-// A CPU minimum is a share of the parent's weight: every change of who runs changes all shares.
+// A CPU minimum is a share of the parent's weight: who starts or ends may change the weights of all. Most often it
+// changes none, and nothing is written.
 void Executor::share_cpu() {
   std::vector<cgroups::CpuShare> shares;
   for (const auto& [start, live] : live_) shares.push_back({live->limits.cpu_min_millis, live->limits.cpu_weight});
   const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
   const std::vector<std::uint64_t> weights = cgroups::weights(shares, static_cast<std::uint64_t>(cpus));
-  std::size_t next = 0;
-  for (const auto& [start, live] : live_)
-    (void)live->group->set_cpu_weight(weights[next++]);  // a group that is going has no weight to set
+  auto weight = weights.begin();
+  for (const auto& [start, live] : live_) {
+    if (live->cpu_weight != *weight && live->group->set_cpu_weight(*weight))  // one that is going has none to set
+      live->cpu_weight = *weight;
+    ++weight;
+  }
 }
 
 // --- while it runs ---

@@ -33,6 +33,7 @@ struct Live {
   sandbox::Spec spec = {};
   std::string plan = {};  ///< its print; empty for one that was adopted
   cgroups::Limits limits = {};
+  std::uint64_t cpu_weight = 0;  ///< as last written to the group; 0: by a predecessor
   pid_t pid = 0;
   UniqueFd pidfd = {};
   std::unique_ptr<cgroups::Group> group = {};
