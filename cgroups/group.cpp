@@ -23,6 +23,14 @@ bool is_optional(const V1Handles& hierarchy) {
   return hierarchy.controllers == std::vector{Controller::cpuset};
 }
 
+// Open to all whatever orlopd's umask: the container that may see its group is a stranger to it. Whoever is outside
+// does not get past the directory above.
+int make_group(BorrowedFd directory, const std::string& name) {
+  constexpr mode_t mode = 0755;
+  if (::mkdirat(directory.get(), name.c_str(), mode) != 0) return -1;
+  return ::fchmodat(directory.get(), name.c_str(), mode, 0);
+}
+
 // true: gone, or never there. false: a process or a group is still inside.
 Result<bool> remove_group(BorrowedFd directory, const std::string& name) {
   if (::unlinkat(directory.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
@@ -41,14 +49,14 @@ Result<void> Group::make(const Limits& limits) {
   Result<std::vector<Setting>> all = settings(limits, tree_->facts);
   if (!all) return pass(std::move(all));
   // First the cgroup2 leaf: whoever lists that tree after a crash knows of every start that has any group.
-  if (::mkdirat(tree_->containers.get(), name.c_str(), 0755) != 0) {
+  if (make_group(tree_->containers, name) != 0) {
     if (errno == EEXIST) return fail(ErrorKind::conflict, fmt::format("the cgroup '{}' exists already", name));
     return fail_errno(errno, "mkdir", fmt::format("cannot make the cgroup '{}'", name));
   }
   const auto fill = [&]() -> Result<void> {
     for (const V1Handles& hierarchy : tree_->v1) {
       if (is_optional(hierarchy) && limits.cpus.empty()) continue;
-      if (::mkdirat(hierarchy.containers.get(), name.c_str(), 0755) != 0)
+      if (make_group(hierarchy.containers, name) != 0)
         return fail_errno(errno, "mkdir",
                           fmt::format("cannot make the cgroup '{}' of the v1 controller {}", name,
                                       to_string(hierarchy.controllers.front())));
@@ -103,15 +111,15 @@ Result<UniqueFd> Group::cgroup2_fd() const {
   return sys::open_beneath(tree_->containers, to_string(leaf_), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
-Result<std::vector<UniqueFd>> Group::v1_procs_fds() const {
-  std::vector<UniqueFd> fds;
+Result<std::vector<Group::V1Leaf>> Group::v1_leaves() const {
+  std::vector<V1Leaf> leaves;
   for (const V1Handles& hierarchy : tree_->v1) {
     Result<UniqueFd> procs = sys::open_beneath(hierarchy.containers, to_string(leaf_) + "/cgroup.procs", O_WRONLY);
     if (!procs && procs.error().errno_value == ENOENT && is_optional(hierarchy)) continue;
     if (!procs) return pass(std::move(procs));
-    fds.push_back(std::move(*procs));
+    leaves.push_back({.controllers = hierarchy.all, .procs = std::move(*procs)});
   }
-  return fds;
+  return leaves;
 }
 
 Result<void> Group::set_cpu_weight(std::uint64_t weight) const {

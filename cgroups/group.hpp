@@ -55,9 +55,13 @@ class Group {
 
   /// The cgroup2 leaf for CLONE_INTO_CGROUP (clone3(2)), opened for this launch.
   [[nodiscard]] Result<UniqueFd> cgroup2_fd() const;
-  /// `cgroup.procs` of each v1 leaf, opened for writing: the new process writes "0" into each before anything else.
-  /// The right to move is that of who opened it, so this also works from inside a new user namespace. Empty on v2.
-  [[nodiscard]] Result<std::vector<UniqueFd>> v1_procs_fds() const;
+  struct V1Leaf {
+    std::string controllers;  ///< all of its hierarchy, "cpu,cpuacct"
+    UniqueFd procs;           ///< its `cgroup.procs`, opened for writing
+  };
+  /// The v1 leaves of this start: the new process writes "0" into the `procs` of each before anything else. The right
+  /// to move is that of who opened it, so this also works from inside a new user namespace. Empty on v2.
+  [[nodiscard]] Result<std::vector<V1Leaf>> v1_leaves() const;
 
   // --- while it runs ---
 

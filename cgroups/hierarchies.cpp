@@ -67,6 +67,17 @@ std::vector<Controller> controllers_in(std::string_view options) {
   return found;
 }
 
+// The controllers of the v1 hierarchy of `one`, as its line `ID:CONTROLLERS:PATH` lists them (cgroups(7)).
+std::string hierarchy_of(Controller one, std::string_view cgroup) {
+  for (const std::string_view line : split(cgroup, '\n')) {
+    const std::vector<std::string_view> fields = split(line, ':');
+    if (fields.size() < 3) continue;
+    const std::vector<std::string_view> names = split(fields[1], ',');
+    if (std::ranges::find(names, to_string(one)) != names.end()) return std::string(fields[1]);
+  }
+  return std::string(to_string(one));
+}
+
 // The path of line `0::PATH`: the caller's group in the cgroup2 tree (cgroups(7)).
 std::optional<std::string_view> unified_group(std::string_view cgroup) {
   for (const std::string_view line : split(cgroup, '\n'))
@@ -108,7 +119,9 @@ Result<Hierarchies> parse_hierarchies(std::string_view mountinfo, std::string_vi
           std::ranges::any_of(controllers, [&](Controller c) { return std::ranges::find(seen, c) != seen.end(); });
       if (controllers.empty() || known) continue;  // a second mount shows the same hierarchy again
       seen.insert(seen.end(), controllers.begin(), controllers.end());
-      found.v1.push_back({.mount_point = mount->mount_point, .controllers = controllers});
+      found.v1.push_back({.mount_point = mount->mount_point,
+                          .controllers = controllers,
+                          .all = hierarchy_of(controllers.front(), cgroup)});
     }
   }
   if (cgroup2_mounted && !unified)

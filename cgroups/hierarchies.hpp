@@ -42,6 +42,7 @@ struct Unified {
 struct V1Hierarchy {
   std::string mount_point;
   std::vector<Controller> controllers;  ///< never empty; several where the host mounts them together
+  std::string all;  ///< with those that orlop does not use, "cpu,cpuacct": what mount(2) calls the hierarchy
 
   friend bool operator==(const V1Hierarchy&, const V1Hierarchy&) = default;
 };

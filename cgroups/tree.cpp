@@ -112,7 +112,7 @@ Result<void> inherit_cpuset(BorrowedFd from, BorrowedFd to) {
 }
 
 Result<V1Handles> make_v1(const V1Hierarchy& hierarchy, const std::string& parent, const std::string& name) {
-  V1Handles handles{.controllers = hierarchy.controllers, .parent = {}, .containers = {}};
+  V1Handles handles{.controllers = hierarchy.controllers, .all = hierarchy.all, .parent = {}, .containers = {}};
   Result<UniqueFd> top = open_hierarchy(hierarchy.mount_point, CGROUP_SUPER_MAGIC);
   if (!top) return pass(std::move(top));
   Result<UniqueFd> above = open_parent(*top, parent, hierarchy.mount_point);

@@ -13,6 +13,7 @@ namespace orlop::cgroups {
 /// One v1 hierarchy in use.
 struct V1Handles {
   std::vector<Controller> controllers;
+  std::string all;      ///< see V1Hierarchy
   UniqueFd parent;      ///< holds orlop-…
   UniqueFd containers;  ///< orlop-…/c
 };

@@ -56,7 +56,7 @@ class Builder {
     if (Result<void> set = set_program(); !set) return pass(std::move(set));
     add({.op = Op::close_other_fds});
     add({.op = Op::forbid_dump});
-    for (const UniqueFd& procs : plan_->resources.cgroup_procs) add({.op = Op::join_cgroup, .fd = procs.get()});
+    for (const V1Cgroup& group : plan_->resources.v1_cgroups) add({.op = Op::join_cgroup, .fd = group.procs.get()});
     add({.op = Op::join_namespaces, .fd = plan_->resources.joined.get()});
     add({.op = Op::await_gate, .fd = plan_->gate.read.get()});
     add({.op = Op::become_root});
@@ -138,7 +138,7 @@ class Builder {
     if (plan_->resources.memfd_noexec) add({.op = Op::forbid_memfd_exec, .fd = plan_->resources.memfd_noexec.get()});
     add({.op = Op::become_root});
     add({.op = Op::set_umask, .a = spec_.umask});
-    for (const UniqueFd& procs : plan_->resources.cgroup_procs) add({.op = Op::join_cgroup, .fd = procs.get()});
+    for (const V1Cgroup& group : plan_->resources.v1_cgroups) add({.op = Op::join_cgroup, .fd = group.procs.get()});
     add({.op = Op::new_cgroup_ns});
     add({.op = Op::new_session});
     if (spec_.own_network) add({.op = Op::loopback_up});
@@ -210,18 +210,27 @@ class Builder {
     }
   }
 
+  // Mounted from inside the cgroup namespace, so the container's group is the top of each. On v2 there is one tree;
+  // with v1 hierarchies each has a directory, as on a host.
   void view_cgroup() {
+    const std::string place = "/sys/fs/cgroup";
+    std::vector<std::pair<std::string, std::string>> views;  // directory, controllers
+    for (const V1Cgroup& group : plan_->resources.v1_cgroups)
+      views.emplace_back(place + "/" + group.controllers, group.controllers);
+    const bool v2_alone = views.empty();
+    views.emplace_back(v2_alone ? place : place + "/unified", "");
+
     add({.op = Op::mount_tmpfs,
          .path = "/sys",
          .text = "size=64k,nr_inodes=64,mode=755",
          .a = MS_NOSUID | MS_NODEV | MS_NOEXEC});
     add({.op = Op::make_directory, .path = "/sys/fs"});
-    add({.op = Op::make_directory, .path = "/sys/fs/cgroup"});
-    for (const CgroupView& view : plan_->resources.cgroup_views) {
-      const std::string path = view.directory.empty() ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + view.directory;
-      if (!view.directory.empty()) add({.op = Op::make_directory, .path = keep(path)});
-      add({.op = Op::mount_cgroup, .path = keep(path), .text = keep(view.controller)});
-    }
+    add({.op = Op::make_directory, .path = keep(place)});
+    if (!v2_alone)
+      for (const auto& view : views) add({.op = Op::make_directory, .path = keep(view.first)});
+    add({.op = Op::read_only, .path = "/sys"});
+    for (const auto& [directory, controllers] : views)
+      add({.op = Op::mount_cgroup, .path = keep(directory), .text = keep(controllers)});
   }
 
   void protect_proc() {
@@ -266,7 +275,7 @@ class Builder {
                                &resources.reaper, &resources.memfd_noexec, &resources.joined, &resources.dev_log})
       if (*fd) kept.push_back(fd->get());
     for (const MountAt& mount : resources.mounts) kept.push_back(mount.mount.get());
-    for (const UniqueFd& procs : resources.cgroup_procs) kept.push_back(procs.get());
+    for (const V1Cgroup& group : resources.v1_cgroups) kept.push_back(group.procs.get());
     for (const UniqueFd& fd : resources.inherited) kept.push_back(fd.get());
     std::ranges::sort(kept);
   }

@@ -39,7 +39,7 @@ enum class Op : std::uint8_t {
   mount_tmpfs,        ///< path, text = options, a = MS_* flags
   mount_proc,         ///< path
   mount_pts,          ///< path
-  mount_cgroup,       ///< path, text = v1 controller or empty for v2
+  mount_cgroup,       ///< path, text = v1 controllers or empty for v2
   attach,             ///< move_mount fd at path
   mask_file,          ///< /dev/null over path
   mask_directory,     ///< an empty read-only tmpfs over path
@@ -99,22 +99,21 @@ struct MountAt {
   UniqueFd mount;
 };
 
-/// A v1 controller or the v2 tree that `cgroup_view` shows.
-struct CgroupView {
-  std::string directory;   ///< below /sys/fs/cgroup; empty: the place itself
-  std::string controller;  ///< empty: cgroup2
+/// The container's group in one v1 hierarchy.
+struct V1Cgroup {
+  std::string controllers;  ///< all of the hierarchy, as mount(2) takes them: "cpu,cpuacct"
+  UniqueFd procs;           ///< cgroup.procs, opened for writing
 };
 
 /// Descriptors that others made for this start. The Plan owns them from then on.
 struct Resources {
-  std::uint32_t first_id = 0;            ///< host id of inside 0; 65,536 follow
-  UniqueFd root;                         ///< detached, read-only, idmapped where its owner can
-  UniqueFd dev;                          ///< detached clone of the /dev template
-  UniqueFd dev_log;                      ///< detached mount of the socket for /dev/log, with `dev_log`
-  std::vector<MountAt> mounts;           ///< volumes and host paths, one for each Bind of the Spec, in its order
-  UniqueFd cgroup;                       ///< cgroup2 leaf for CLONE_INTO_CGROUP; none on pure v1
-  std::vector<UniqueFd> cgroup_procs;    ///< v1 cgroup.procs files, opened for writing
-  std::vector<CgroupView> cgroup_views;  ///< what `cgroup_view` shows
+  std::uint32_t first_id = 0;        ///< host id of inside 0; 65,536 follow
+  UniqueFd root;                     ///< detached, read-only, idmapped where its owner can
+  UniqueFd dev;                      ///< detached clone of the /dev template
+  UniqueFd dev_log;                  ///< detached mount of the socket for /dev/log, with `dev_log`
+  std::vector<MountAt> mounts;       ///< volumes and host paths, one for each Bind of the Spec, in its order
+  UniqueFd cgroup;                   ///< cgroup2 leaf for CLONE_INTO_CGROUP; none on pure v1
+  std::vector<V1Cgroup> v1_cgroups;  ///< none on v2
   UniqueFd memfd_noexec;     ///< /proc/sys/vm/memfd_noexec for writing, where the kernel has it; make_plan opens it
   UniqueFd joined;           ///< pidfd of the container's first process, for a join
   UniqueFd network;          ///< nsfs fd to be born in; none with `own_network`
@@ -148,7 +147,7 @@ struct Plan {
 Result<std::unique_ptr<Plan>> make_plan(const Spec& spec, Resources resources, const KernelFeatures& kernel);
 
 /// Resolves a Plan for one more process inside a container that runs: same ids, filter and limits, no right that the
-/// container does not have. Of `resources` the pidfd in `joined`, cgroup, cgroup_procs, stdio and filter are used.
+/// container does not have. Of `resources` the pidfd in `joined`, cgroup, v1_cgroups, stdio and filter are used.
 Result<std::unique_ptr<Plan>> make_join_plan(const Spec& spec, Resources resources, const KernelFeatures& kernel);
 
 /// One line a step, descriptors by what they are. What `orlop inspect NAME --plan` shows.

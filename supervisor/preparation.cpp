@@ -42,6 +42,18 @@ Result<void> set_flags(BorrowedFd mount, bool writable, bool executable) {
   return sys::set_mount_attributes(mount, set, 0, false, std::nullopt, MS_PRIVATE);
 }
 
+// The process is to begin in `group`.
+Result<void> place(sandbox::Resources& resources, const cgroups::Group& group) {
+  Result<UniqueFd> leaf = group.cgroup2_fd();
+  if (!leaf) return pass(std::move(leaf));
+  resources.cgroup = std::move(*leaf);
+  Result<std::vector<cgroups::Group::V1Leaf>> leaves = group.v1_leaves();
+  if (!leaves) return pass(std::move(leaves));
+  for (cgroups::Group::V1Leaf& v1 : *leaves)
+    resources.v1_cgroups.push_back({std::move(v1.controllers), std::move(v1.procs)});
+  return {};
+}
+
 }  // namespace
 
 Preparation::Preparation(const Directories& directories, const MountView& view, const cgroups::Tree& tree,
@@ -151,12 +163,7 @@ Result<Prepared> Preparation::assemble(sandbox::Spec spec, sandbox::Resources re
   Result<cgroups::Group> group = tree_.create({spec.name, start}, kept);
   if (!group) return fail(std::move(group), "cannot make its cgroup");
   prepared.group = std::make_unique<cgroups::Group>(std::move(*group));
-  Result<UniqueFd> leaf = prepared.group->cgroup2_fd();
-  if (!leaf) return pass(std::move(leaf));
-  resources.cgroup = std::move(*leaf);
-  Result<std::vector<UniqueFd>> procs = prepared.group->v1_procs_fds();
-  if (!procs) return pass(std::move(procs));
-  resources.cgroup_procs = std::move(*procs);
+  if (Result<void> placed = place(resources, *prepared.group); !placed) return pass(std::move(placed));
 
   Result<std::unique_ptr<sandbox::Plan>> plan = sandbox::make_plan(spec, std::move(resources), kernel_);
   if (!plan) {
@@ -244,12 +251,7 @@ Result<std::unique_ptr<sandbox::Plan>> Preparation::inside(const sandbox::Spec& 
   Result<UniqueFd> joined = sys::duplicate(pidfd);
   if (!joined) return pass(std::move(joined));
   resources.joined = std::move(*joined);
-  Result<UniqueFd> leaf = group.cgroup2_fd();
-  if (!leaf) return pass(std::move(leaf));
-  resources.cgroup = std::move(*leaf);
-  Result<std::vector<UniqueFd>> procs = group.v1_procs_fds();
-  if (!procs) return pass(std::move(procs));
-  resources.cgroup_procs = std::move(*procs);
+  if (Result<void> placed = place(resources, group); !placed) return pass(std::move(placed));
   Result<std::shared_ptr<const sandbox::SeccompFilter>> filter = filters_.get(spec.capabilities);
   if (!filter) return pass(std::move(filter));
   resources.filter = std::move(*filter);

@@ -74,7 +74,7 @@ void spill(const std::string& path, const std::string& value) {
 
 Task::Task(const Group& group, const std::function<int()>& body) {
   const Result<UniqueFd> leaf = group.cgroup2_fd();
-  const Result<std::vector<UniqueFd>> v1 = group.v1_procs_fds();
+  const Result<std::vector<Group::V1Leaf>> v1 = group.v1_leaves();
   REQUIRE(leaf);
   REQUIRE(v1);
   int pidfd = -1;
@@ -86,8 +86,8 @@ Task::Task(const Group& group, const std::function<int()>& body) {
   pid_ = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
   REQUIRE(pid_ >= 0);
   if (pid_ == 0) {
-    for (const UniqueFd& procs : *v1)
-      if (::write(procs.get(), "0", 1) != 1) ::_exit(126);
+    for (const Group::V1Leaf& v1_leaf : *v1)
+      if (::write(v1_leaf.procs.get(), "0", 1) != 1) ::_exit(126);
     ::_exit(body());
   }
   pidfd_.reset(pidfd);

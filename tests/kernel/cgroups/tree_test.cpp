@@ -161,12 +161,12 @@ TEST_CASE("a successor finds the starts that its predecessor left running, and e
             Result<Group> group = mine.create({"web", 41}, {});
             if (!group) return 1;
             const Result<UniqueFd> leaf = group->cgroup2_fd();
-            const Result<std::vector<UniqueFd>> v1 = group->v1_procs_fds();
+            const Result<std::vector<Group::V1Leaf>> v1 = group->v1_leaves();
             if (!leaf || !v1) return 3;
             const pid_t payload = ::fork();
             if (payload == 0) {
               (void)!::write(sys::open_beneath(*leaf, "cgroup.procs", O_WRONLY)->get(), "0", 1);
-              for (const UniqueFd& procs : *v1) (void)!::write(procs.get(), "0", 1);
+              for (const Group::V1Leaf& v1_leaf : *v1) (void)!::write(v1_leaf.procs.get(), "0", 1);
               for (;;) ::pause();
             }
             if (!await_populated(*group, true)) return 2;

@@ -27,12 +27,12 @@ TEST_CASE("a host with cgroup2 alone is unified, and the own group is told below
 }
 
 TEST_CASE("a hybrid host has its v1 hierarchies named by the controllers orlop uses, others left out", "[cgroups]") {
-  const Result<Hierarchies> found = parse_hierarchies(hybrid_mounts, "2:memory:/elsewhere\n0::/\n");
+  const Result<Hierarchies> found = parse_hierarchies(hybrid_mounts, "4:cpu,cpuacct:/\n2:memory:/elsewhere\n0::/\n");
   REQUIRE(found);
   CHECK(found->kind == Kind::hybrid);
   CHECK(found->unified == Unified{.mount_point = "/sys/fs/cgroup/unified", .own_group = ""});
-  CHECK(found->v1 == std::vector<V1Hierarchy>{{"/sys/fs/cgroup/cpu,cpuacct", {Controller::cpu}},
-                                              {"/sys/fs/cgroup/memory", {Controller::memory}}});
+  CHECK(found->v1 == std::vector<V1Hierarchy>{{"/sys/fs/cgroup/cpu,cpuacct", {Controller::cpu}, "cpu,cpuacct"},
+                                              {"/sys/fs/cgroup/memory", {Controller::memory}, "memory"}});
 }
 
 TEST_CASE("a hierarchy that is mounted twice is used once", "[cgroups]") {
