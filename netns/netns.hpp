@@ -18,23 +18,6 @@ namespace orlop::netns {
 /// afterwards; other threads notice nothing. About half a millisecond: see Pool.
 Result<UniqueFd> make();
 
-/// Puts the calling thread into a network namespace for as long as this lives. Failing to come back ends the program:
-/// it would go on acting on a container's network as if it were the host's.
-class Entered {
- public:
-  /// Enters `netns`.
-  static Result<Entered> enter(BorrowedFd netns);
-  /// Enters a new one, in which nothing is up yet. It is gone with this object unless someone opens it meanwhile.
-  static Result<Entered> enter_new();
-  Entered(Entered&&) noexcept = default;
-  Entered& operator=(Entered&&) = delete;
-  ~Entered();
-
- private:
-  explicit Entered(UniqueFd home) : home_(std::move(home)) {}
-  UniqueFd home_;
-};
-
 /// Namespaces made ahead, so that a start does not wait for one. None is ever given twice.
 class Pool {
  public:

@@ -315,20 +315,27 @@ struct Holder {
 
 }  // namespace
 
-Result<UniqueFd> make_userns(IdRange range, std::uint32_t inside) {
-  const std::string doing = fmt::format("cannot make the user namespace of the id range {}", range.first);
-  Holder holder;
-  if (Result<void> started = holder.start(); !started) return fail(std::move(started), doing);
-  Result<UniqueFd> process = sys::open(fmt::format("/proc/{}", holder.pid), O_PATH | O_DIRECTORY);
+Result<UniqueFd> map_ids(pid_t pid, BorrowedFd pidfd, IdRange range, std::uint32_t inside) {
+  const std::string doing = fmt::format("cannot map the id range {}", range.first);
+  Result<UniqueFd> process = sys::open(fmt::format("/proc/{}", pid), O_PATH | O_DIRECTORY);
   if (!process) return fail(std::move(process), doing);
-  // The directory is the child's if the child still lives after it was opened.
-  if (Result<void> alive = sys::pidfd_send_signal(holder.pidfd, 0); !alive) return fail(std::move(alive), doing);
+  // The directory is the process's if it still lives after the directory was opened.
+  if (Result<void> alive = sys::pidfd_send_signal(pidfd, 0); !alive) return fail(std::move(alive), doing);
   const std::string map = fmt::format("{} {} {}\n", inside, range.first, id_range_size);
   for (const char* file : {"uid_map", "gid_map"}) {
     Result<UniqueFd> opened = sys::open_beneath(*process, file, O_WRONLY);
     if (!opened) return fail(std::move(opened), doing);
     if (Result<void> written = write_all(*opened, map); !written) return fail(std::move(written), doing);
   }
+  return process;
+}
+
+Result<UniqueFd> make_userns(IdRange range, std::uint32_t inside) {
+  const std::string doing = fmt::format("cannot make the user namespace of the id range {}", range.first);
+  Holder holder;
+  if (Result<void> started = holder.start(); !started) return fail(std::move(started), doing);
+  Result<UniqueFd> process = map_ids(holder.pid, holder.pidfd, range, inside);
+  if (!process) return fail(std::move(process), doing);
   // A magic link, which openat2 would refuse to follow; the directory is known to be right.
   const int userns = ::openat(process->get(), "ns/user", O_RDONLY | O_CLOEXEC);
   if (userns < 0) return fail_errno(errno, "openat", doing);

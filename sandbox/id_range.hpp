@@ -7,6 +7,8 @@
 // instance drops when it next opens its map.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -81,6 +83,11 @@ struct TakenIds {
 std::vector<TakenIds> parse_subordinate_ids(std::string_view text);
 /// Reads the ids of passwd(5) or group(5): the third field, and in passwd the fourth.
 std::vector<TakenIds> parse_account_ids(std::string_view text);
+
+/// Maps the ids of the user namespace that the process `pid` was made with, users and groups: `inside` and the 65,535
+/// after it to `range`. Returns its directory in /proc. `pidfd` is the process's: one that has ended is kernel/ESRCH,
+/// and one that got its number since is not written to. Source: user_namespaces(7).
+Result<UniqueFd> map_ids(pid_t pid, BorrowedFd pidfd, IdRange range, std::uint32_t inside = 0);
 
 /// A user namespace that maps `inside` and the 65,535 ids after it to `range`, users and groups, for idmapped mounts:
 /// made by a child that is gone when this returns. Costly (a quarter of a millisecond and more): once for each pair.

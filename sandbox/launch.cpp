@@ -1,6 +1,5 @@
 #include "sandbox/launch.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -9,61 +8,23 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <optional>
 
 #include "base/file.hpp"
-#include "base/sys.hpp"
+#include "base/namespace.hpp"
+#include "sandbox/id_range.hpp"
 
 namespace orlop::sandbox {
 namespace {
 
-/// Puts the calling thread, or what it clones, into other namespaces while it lives.
-class Within {
- public:
-  /// `own` is the thread's own namespace, to come back to. Nothing to enter: nothing happens.
-  static Result<Within> enter(const UniqueFd& where, int type, const char* own) {
-    if (!where) return Within(UniqueFd{}, type);
-    Result<UniqueFd> home = sys::open(own, O_RDONLY);
-    if (!home) return fail(std::move(home), "cannot remember an own namespace");
-    if (Result<void> entered = sys::setns(where, type); !entered)
-      return fail(std::move(entered), "cannot enter the container's namespace");
-    return Within(std::move(*home), type);
-  }
-  Within(Within&&) noexcept = default;
-  Within& operator=(Within&&) = delete;
-  Within(const Within&) = delete;
-  Within& operator=(const Within&) = delete;
-  ~Within() {
-    // Going on as a part of a container would be worse than ending: the guardian starts a new supervisor.
-    if (home_ && ::setns(home_.get(), type_) != 0) std::abort();
-  }
-
- private:
-  Within(UniqueFd home, int type) : home_(std::move(home)), type_(type) {}
-  UniqueFd home_;
-  int type_;
-};
-
-// /proc/PID through a directory that was open while the process was alive: a reused pid is never written to.
-Result<UniqueFd> open_process(pid_t pid, BorrowedFd pidfd) {
-  Result<UniqueFd> directory = sys::open(fmt::format("/proc/{}", pid), O_RDONLY | O_DIRECTORY);
-  if (!directory) return fail(std::move(directory), "the new process is gone");
-  if (Result<void> alive = sys::pidfd_send_signal(pidfd, 0); !alive)
-    return fail(std::move(alive), "the new process is gone");
-  return directory;
-}
-
-Result<void> write_id_maps(const Launched& child, std::uint32_t first_id) {
-  Result<UniqueFd> process = open_process(child.pid, child.pidfd);
-  if (!process) return pass(std::move(process));
-  const std::string map = fmt::format("0 {} 65536\n", first_id);
-  for (const char* name : {"uid_map", "gid_map"}) {
-    Result<UniqueFd> file = sys::open_beneath(*process, name, O_WRONLY);
-    if (!file) return fail(std::move(file), "cannot map ids");
-    if (Result<void> written = write_all(*file, map); !written)
-      return fail(std::move(written), fmt::format("cannot write {}", name));
-  }
-  return {};
+/// Enters `where`; nothing to enter: nothing happens.
+Result<std::optional<sys::WithinNamespace>> enter(const UniqueFd& where, int type) {
+  std::optional<sys::WithinNamespace> stay;
+  if (!where) return stay;
+  Result<sys::WithinNamespace> entered = sys::WithinNamespace::enter(where, type);
+  if (!entered) return fail(std::move(entered), "cannot enter the container's namespace");
+  stay.emplace(std::move(*entered));
+  return stay;
 }
 
 std::string remedy_of(const StepFailure& failure) {
@@ -94,10 +55,9 @@ Result<Launched> launch(Plan& plan, Parentage parentage) {
   arguments.exit_signal = guarded ? 0 : SIGCHLD;
   arguments.cgroup = plan.resources.cgroup ? static_cast<std::uint64_t>(plan.resources.cgroup.get()) : 0U;
   {
-    const Result<Within> network = Within::enter(plan.resources.network, CLONE_NEWNET, "/proc/thread-self/ns/net");
+    const Result<std::optional<sys::WithinNamespace>> network = enter(plan.resources.network, CLONE_NEWNET);
     if (!network) return std::unexpected(network.error());
-    const Result<Within> processes =
-        Within::enter(plan.resources.joined, CLONE_NEWPID, "/proc/thread-self/ns/pid_for_children");
+    const Result<std::optional<sys::WithinNamespace>> processes = enter(plan.resources.joined, CLONE_NEWPID);
     if (!processes) return std::unexpected(processes.error());
     const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid == 0) walk(plan);
@@ -110,7 +70,8 @@ Result<Launched> launch(Plan& plan, Parentage parentage) {
   plan.gate.read.reset();
   plan.report.write.reset();
   if (plan.resources.joined) return child;
-  if (Result<void> mapped = write_id_maps(child, plan.first_id); !mapped) return pass(std::move(mapped));
+  if (Result<UniqueFd> mapped = map_ids(child.pid, child.pidfd, {plan.first_id}); !mapped)
+    return pass(std::move(mapped));
   return child;
 }
 

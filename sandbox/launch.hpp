@@ -27,9 +27,9 @@ struct Launched {
   UniqueFd report;  ///< readable when it has become the payload (end of file) or could not (a StepFailure)
 };
 
-/// Clones the child of `plan`, enters the plan's network namespace for it and writes its id maps. The caller's thread
-/// is back in its own network namespace afterwards. On failure nothing is left behind but a child that ends by itself.
-/// Source: clone(2), user_namespaces(7).
+/// Clones the child of `plan` and writes its id maps. The calling thread is meanwhile in the namespaces that the child
+/// is to be born into, the plan's network namespace or for a join the container's pid namespace, and back afterwards.
+/// On failure nothing is left behind but a child that ends by itself. Source: clone(2), user_namespaces(7).
 Result<Launched> launch(Plan& plan, Parentage parentage);
 
 /// Opens the gate. kernel/EPIPE when the child is gone.

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include <thread>
 
 #include "base/file.hpp"
+#include "base/namespace.hpp"
 #include "base/sys.hpp"
 #include "netns/sysctls.hpp"
 
@@ -76,7 +78,7 @@ bool loopback_carries() {
 TEST_CASE("a new network namespace has loopback, up and usable, and no other link", "[netns]") {
   const Result<UniqueFd> netns = make();
   REQUIRE(netns);
-  const Result<Entered> inside = Entered::enter(*netns);
+  const Result<sys::WithinNamespace> inside = sys::WithinNamespace::enter(*netns, CLONE_NEWNET);
   REQUIRE(inside);
   REQUIRE(links() == std::vector<std::string>{"lo"});
   CHECK(loopback_carries());
@@ -95,7 +97,7 @@ TEST_CASE("the sysctls inside are those of the default profile, and the caller's
   const Result<UniqueFd> netns = make();
   REQUIRE(netns);
   {
-    const Result<Entered> inside = Entered::enter(*netns);
+    const Result<sys::WithinNamespace> inside = sys::WithinNamespace::enter(*netns, CLONE_NEWNET);
     REQUIRE(inside);
     for (const Sysctl& wanted : default_sysctls()) {
       INFO(wanted.path);
@@ -112,7 +114,7 @@ TEST_CASE("a thread that enters a network namespace is home again at the end of 
   const Result<UniqueFd> netns = make();
   REQUIRE(netns);
   {
-    const Result<Entered> inside = Entered::enter(*netns);
+    const Result<sys::WithinNamespace> inside = sys::WithinNamespace::enter(*netns, CLONE_NEWNET);
     REQUIRE(inside);
     CHECK(own_identity() == identity(*netns));
     ino_t of_other_thread = 0;
@@ -159,7 +161,7 @@ TEST_CASE("what is no network namespace cannot be entered", "[netns]") {
   const ino_t home = own_identity();
   const Result<UniqueFd> uts = sys::open("/proc/self/ns/uts", O_RDONLY);
   REQUIRE(uts);
-  CHECK_FALSE(Entered::enter(*uts));
+  CHECK_FALSE(sys::WithinNamespace::enter(*uts, CLONE_NEWNET));
   CHECK(own_identity() == home);
 }
 
