@@ -41,10 +41,10 @@ std::string link_text(const audit::Link& link) {
 Result<audit::Link> parse_link(std::string_view written) {
   audit::Link link;
   const std::size_t colon = written.find(':');
-  const char* end = written.data() + std::min(colon, written.size());
-  const auto [stopped, error] = std::from_chars(written.data(), end, link.seq);
+  const std::string_view number = written.substr(0, colon);
+  const auto [stopped, error] = std::from_chars(number.data(), number.data() + number.size(), link.seq);
   const Result<Sha256> hash = parse_hex(colon == std::string_view::npos ? "" : written.substr(colon + 1));
-  if (error != std::errc{} || stopped != end || !hash)
+  if (error != std::errc{} || stopped != number.data() + number.size() || !hash)
     return fail(ErrorKind::config, fmt::format("--head '{}' is no place in the chain", written),
                 "write NUMBER:HASH, as audit verify prints it");
   link.hash = *hash;

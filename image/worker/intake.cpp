@@ -35,7 +35,14 @@ struct StandardDirectory {
 constexpr std::array standard_directories = {StandardDirectory{"/dev", 0755}, StandardDirectory{"/proc", 0755},
                                              StandardDirectory{"/run", 0755}, StandardDirectory{"/sys", 0755},
                                              StandardDirectory{"/tmp", 01777}};
-constexpr std::array standard_files = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
+// A container has a loopback without IPv6 until networks exist, and many programs bind to or call `localhost`.
+struct StandardFile {
+  const char* path;
+  std::string_view content;
+};
+constexpr std::array standard_files = {StandardFile{"/etc/hostname", ""},
+                                       StandardFile{"/etc/hosts", "127.0.0.1\tlocalhost\n"},
+                                       StandardFile{"/etc/resolv.conf", ""}};
 
 Result<void> check_layout_version(const Source& source, const Limits& limits) {
   Result<std::string> text = read_member(source, "oci-layout", limits.document);
@@ -111,8 +118,8 @@ Result<std::vector<std::string>> add_mount_points(Tree& tree, const std::vector<
     if (done) done = tree.require_directory(path, mode);
     points.emplace(path);
   }
-  for (const char* path : standard_files) {
-    if (done) done = tree.require_file(path);
+  for (const auto& [path, content] : standard_files) {
+    if (done) done = tree.require_file(path, content);
     points.emplace(path);
   }
   if (!done) return fail(std::move(done), "cannot add the standard mount points");

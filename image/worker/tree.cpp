@@ -395,7 +395,7 @@ Result<void> Tree::require_directory(const std::string& path, mode_t mode) {
   return add_directory(path, mode);
 }
 
-Result<void> Tree::require_file(const std::string& path) {
+Result<void> Tree::require_file(const std::string& path, std::string_view content) {
   const std::string above = path.substr(0, path.rfind('/'));
   if (Result<void> made = add_directory(above); !made) return made;  // and refuses a link as /etc
   Result<Place> place = place_of(path.substr(1), true);
@@ -407,8 +407,11 @@ Result<void> Tree::require_file(const std::string& path) {
   Entry entry;
   entry.path = path.substr(1);
   entry.mode = 0644;
+  entry.size = static_cast<decltype(entry.size)>(content.size());
   Result<std::optional<UniqueFd>> file = put(entry);
   if (!file) return pass(std::move(file));
+  if (Result<void> written = write_all(**file, content); !written)
+    return fail(std::move(written), fmt::format("cannot write '{}'", path));
   return finish_file(**file, entry);
 }
 

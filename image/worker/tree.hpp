@@ -67,8 +67,8 @@ class Tree {
   Result<void> add_directory(const std::string& path, mode_t mode = 0755);
   /// add_directory(), but a last component that is something else is removed and reported.
   Result<void> require_directory(const std::string& path, mode_t mode);
-  /// An empty file 0644 at `path` unless a regular one is there; what else is there is removed and reported.
-  Result<void> require_file(const std::string& path);
+  /// A file 0644 with `content` at `path` unless a regular one is there; what else is there is removed and reported.
+  Result<void> require_file(const std::string& path, std::string_view content);
 
  private:
   struct Parent {

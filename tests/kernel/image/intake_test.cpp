@@ -146,6 +146,8 @@ TEST_CASE("the standard mount points, the volumes and --mkdir are there in every
   for (const std::string& point : sealed.record.mount_points) CHECK(sealed.has(point.substr(1)));
   CHECK(sealed.status("tmp").st_mode == (S_IFDIR | 01777));
   CHECK(sealed.status("etc/hosts").st_mode == (S_IFREG | 0644));
+  CHECK(sealed.read("etc/hosts") == "127.0.0.1\tlocalhost\n");
+  CHECK(sealed.read("etc/hostname").empty());
   CHECK(sealed.record.report.empty());
 }
 
