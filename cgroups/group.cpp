@@ -23,8 +23,7 @@ bool is_optional(const V1Handles& hierarchy) {
   return hierarchy.controllers == std::vector{Controller::cpuset};
 }
 
-// Open to all whatever orlopd's umask: the container that may see its group is a stranger to it. Whoever is outside
-// does not get past the directory above.
+// Open to all whatever orlopd's umask: the container that may see its group is a stranger to it.
 int make_group(BorrowedFd directory, const std::string& name) {
   constexpr mode_t mode = 0755;
   if (::mkdirat(directory.get(), name.c_str(), mode) != 0) return -1;

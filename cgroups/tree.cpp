@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -21,7 +22,15 @@
 namespace orlop::cgroups {
 namespace {
 
-constexpr mode_t group_mode = 0755;
+// Open to all whatever orlopd's umask, as a host's other groups are: older kernels let a container mount the view of
+// its group only if it could have walked there.
+Result<UniqueFd> make_group(BorrowedFd parent, const std::string& name) {
+  constexpr mode_t mode = 0755;
+  Result<UniqueFd> group = make_directory(parent, name, mode);
+  if (!group) return group;
+  if (::fchmod(group->get(), mode) != 0) return fail_errno(errno, "fchmod", "cannot open the cgroup '" + name + "'");
+  return group;
+}
 
 // The top of a mounted hierarchy, which must be what mountinfo said.
 Result<UniqueFd> open_hierarchy(const std::string& mount_point, long magic) {
@@ -122,12 +131,12 @@ Result<V1Handles> make_v1(const V1Hierarchy& hierarchy, const std::string& paren
     return fail(ErrorKind::conflict,
                 fmt::format("the parent cgroup '{}' in {} has no CPUs", parent, hierarchy.mount_point),
                 "write its cpuset.cpus and cpuset.mems");
-  Result<UniqueFd> own = make_directory(*above, name, group_mode);
+  Result<UniqueFd> own = make_group(*above, name);
   if (!own) return pass(std::move(own));
   // Inherited by every group below: nothing of the host is ever run because one becomes empty.
   if (Result<void> written = write_interface_file(*own, "notify_on_release", "0"); !written)
     return pass(std::move(written));
-  Result<UniqueFd> containers = make_directory(*own, "c", group_mode);
+  Result<UniqueFd> containers = make_group(*own, "c");
   if (!containers) return pass(std::move(containers));
   if (cpuset) {
     if (Result<void> inherited = inherit_cpuset(*above, *own); !inherited) return pass(std::move(inherited));
@@ -216,12 +225,12 @@ Result<Tree> Tree::make(const Hierarchies& hierarchies, const Options& options) 
   Result<UniqueFd> above = open_parent(*top, parent, "the cgroup2 tree");
   if (!above) return fail(std::move(above), doing);
   handles->parent = std::move(*above);
-  Result<UniqueFd> own = make_directory(handles->parent, handles->name, group_mode);
+  Result<UniqueFd> own = make_group(handles->parent, handles->name);
   if (!own) return fail(std::move(own), doing);
   handles->own = std::move(*own);
-  Result<UniqueFd> self = make_directory(handles->own, "self", group_mode);
+  Result<UniqueFd> self = make_group(handles->own, "self");
   if (!self) return fail(std::move(self), doing);
-  Result<UniqueFd> containers = make_directory(handles->own, "c", group_mode);
+  Result<UniqueFd> containers = make_group(handles->own, "c");
   if (!containers) return fail(std::move(containers), doing);
   handles->containers = std::move(*containers);
   // One level of leaves and nothing below: no process of a container, whatever it may write, makes a group.
