@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "base/file.hpp"
 #include "base/sys.hpp"
 #include "cgroups/device_filter.hpp"
 #include "cgroups/interface_file.hpp"
@@ -17,6 +18,8 @@
 
 namespace orlop::cgroups {
 namespace {
+
+constexpr std::string_view inner_prefix = "check.";
 
 // A v1 hierarchy of cpuset alone takes part only where a container asks for CPUs.
 bool is_optional(const V1Handles& hierarchy) {
@@ -102,6 +105,10 @@ Result<void> Group::watch() {
   oom_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!oom_) return fail_errno(errno, "eventfd", "cannot watch for an OOM");
   Result<UniqueFd> control = sys::open_beneath(memory, name + "/memory.oom_control", O_RDONLY);
+  if (!control && control.error().errno_value == ENOENT) {  // half made or half removed: nothing runs there
+    oom_.reset();
+    return {};
+  }
   if (!control) return pass(std::move(control));
   return write_interface_file(memory, name + "/cgroup.event_control", fmt::format("{} {}", oom_.get(), control->get()));
 }
@@ -166,6 +173,38 @@ Result<void> Group::kill() const {
   return write_interface_file(tree_->containers, to_string(leaf_) + "/cgroup.kill", "1");
 }
 
+Result<void> kill_group(BorrowedFd group) {
+  return write_interface_file(group, "cgroup.kill", "1");
+}
+
+Result<UniqueFd> Group::make_inner() const {
+  if (Result<void> ended = end_inner(); !ended) return pass(std::move(ended));
+  Result<UniqueFd> leaf = cgroup2_fd();
+  if (!leaf) return leaf;
+  std::string name = std::string(inner_prefix) + "0";
+  // Never one that is still emptying: the kernel was seen to kill what CLONE_INTO_CGROUP puts into a killed group.
+  for (int next = 1; ::mkdirat(leaf->get(), name.c_str(), 0755) != 0; ++next) {
+    if (errno != EEXIST)
+      return fail_errno(errno, "mkdir", fmt::format("cannot make a cgroup inside '{}'", to_string(leaf_)));
+    name = fmt::format("{}{}", inner_prefix, next);
+  }
+  return sys::open_beneath(*leaf, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+Result<void> Group::end_inner() const {
+  Result<UniqueFd> leaf = cgroup2_fd();
+  if (!leaf && leaf.error().errno_value == ENOENT) return {};
+  if (!leaf) return pass(std::move(leaf));
+  Result<std::vector<std::string>> names = list_directory(*leaf);
+  if (!names) return pass(std::move(names));
+  for (const std::string& name : *names) {
+    if (!name.starts_with(inner_prefix)) continue;
+    (void)write_interface_file(*leaf, name + "/cgroup.kill", "1");  // gone already, or empty
+    if (Result<bool> removed = remove_group(*leaf, name); !removed) return pass(std::move(removed));
+  }
+  return {};
+}
+
 Watch Group::events_watch() const {
   return {.fd = events_, .epoll_events = EPOLLPRI};
 }
@@ -194,7 +233,12 @@ Result<bool> Group::oom_reported() {
     signalled = ::read(oom_.get(), &count, sizeof count) == sizeof count;
     Result<std::uint64_t> limit_met = read_number(memory, leaf + "memory.failcnt");
     if (!limit_met) return pass(std::move(limit_met));
-    signalled = signalled && *limit_met > 0;
+    // Without swap both limits are one number, and a charge may fail at the other, which does not count here.
+    Result<std::uint64_t> peak = read_number(memory, leaf + "memory.max_usage_in_bytes");
+    if (!peak) return pass(std::move(peak));
+    Result<std::uint64_t> limit = read_number(memory, leaf + "memory.limit_in_bytes");
+    if (!limit) return pass(std::move(limit));
+    signalled = signalled && (*limit_met > 0 || *peak >= *limit);
   }
   Result<std::string> text =
       v2 ? reread_interface_file(oom_) : read_interface_file(memory, leaf + "memory.oom_control");
@@ -223,6 +267,7 @@ Result<bool> Group::remove() const {
                               name, to_string(hierarchy.controllers.front())),
                   "move it elsewhere: its id is in cgroup.procs of that group");
   }
+  if (Result<void> ended = end_inner(); !ended) return pass(std::move(ended));
   return remove_group(tree_->containers, name);  // last: see make()
 }
 

@@ -94,6 +94,15 @@ class Group {
   /// call kill().
   Result<bool> oom_reported();
 
+  // --- inside ---
+
+  /// A new cgroup2 group inside this one, for a program that must not outlive its moment (a health check): start it
+  /// there, and kill_group() ends it with all that it started. The limits are this group's. What earlier calls made is
+  /// ended first.
+  Result<UniqueFd> make_inner() const;
+  /// Kills all that make_inner() made room for, and removes what is empty already.
+  Result<void> end_inner() const;
+
   // --- end ---
 
   /// Removes every leaf of this start. false: a process is still inside; wait for events_watch() and call again.
@@ -112,5 +121,8 @@ class Group {
   UniqueFd oom_;
   std::uint64_t oom_kills_seen_ = 0;
 };
+
+/// Kills every process of a cgroup2 group, given as its directory; they end some time later.
+Result<void> kill_group(BorrowedFd group);
 
 }  // namespace orlop::cgroups

@@ -233,8 +233,9 @@ Result<Tree> Tree::make(const Hierarchies& hierarchies, const Options& options) 
   Result<UniqueFd> containers = make_group(handles->own, "c");
   if (!containers) return fail(std::move(containers), doing);
   handles->containers = std::move(*containers);
-  // One level of leaves and nothing below: no process of a container, whatever it may write, makes a group.
-  if (Result<void> written = write_interface_file(handles->containers, "cgroup.max.depth", "1"); !written)
+  // Leaves, the groups of health checks inside them, and nothing below: whatever a process may write, groups do not
+  // pile up.
+  if (Result<void> written = write_interface_file(handles->containers, "cgroup.max.depth", "2"); !written)
     return fail(std::move(written), doing);
 
   // Before controllers are handed down: a group with processes can hand none down ("no internal processes"). It is

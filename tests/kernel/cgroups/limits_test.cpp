@@ -122,10 +122,14 @@ TEST_CASE("a weight is changed while the container runs", "[cgroups]") {
     CHECK(tree.read(Controller::cpu, {"web", 1}, "cpu.shares") == "2560");
 }
 
-TEST_CASE("no group can be made below a container's", "[cgroups][T40]") {
+TEST_CASE("inside a container's group there is room for a health check's, and for nothing below that",
+          "[cgroups][T40]") {
   TestTree tree;
   Result<Group> group = tree->create({"web", 1}, {});
   REQUIRE(group);
-  CHECK(::mkdirat(group->cgroup2_fd()->get(), "below", 0755) != 0);
+  const Result<UniqueFd> inner = group->make_inner();
+  REQUIRE(inner);
+  CHECK(::mkdirat(inner->get(), "below", 0755) != 0);
   CHECK(errno == EAGAIN);
+  CHECK(*group->remove());
 }
