@@ -80,13 +80,12 @@ Result<void> Executor::launch(const core::effect::Launch& effect) {
   const std::string dev_log = dev_log_name(effect.start);
   std::vector<NamedFd> named = {{output, prepared->output}, {error, prepared->error}};
   if (prepared->dev_log) named.push_back({dev_log, prepared->dev_log});
-  Result<Launcher::Begun> begun = launcher_.begin(effect.start, std::move(prepared->plan), named,
-                                                  [this, start = effect.start](Result<void> result) {
-                                                    if (result)
-                                                      report_(core::event::Launched{start});
-                                                    else
-                                                      report_(core::event::LaunchFailed{start, text(result.error())});
-                                                  });
+  Result<Launcher::Begun> begun = launcher_.begin(
+      effect.start, std::move(prepared->plan), named, [this, start = effect.start](Result<void> result) {
+        if (!result) return report_(core::event::LaunchFailed{start, text(result.error())});
+        report_(core::event::Launched{start});
+        look_for_oom(start);  // one that came before was too early to act on
+      });
   if (!begun) return pass(std::move(begun));
   own.pid = begun->pid;
   own.pidfd = std::move(begun->pidfd);
@@ -119,15 +118,30 @@ Result<void> Executor::watch(Live& live) {
   live.group_events.enable(false);  // until a Cleanup waits for it
   const cgroups::Watch oom = live.group->oom_watch();
   if (oom.fd.get() < 0) return {};
-  Result<EventSource> out = loop_.io(oom.fd, oom.epoll_events, [this, start = live.start](std::uint32_t) {
-    const auto found = live_.find(start);
-    if (found == live_.end()) return;
-    const Result<bool> reported = found->second->group->oom_reported();
-    if (reported && *reported) report_(core::event::OomSeen{start, memory_detail(*found->second)});
-  });
+  Result<EventSource> out =
+      loop_.io(oom.fd, oom.epoll_events, [this, start = live.start](std::uint32_t) { look_for_oom(start); });
   if (!out) return pass(std::move(out));
   live.oom_events = std::move(*out);
   return {};
+}
+
+void Executor::look_for_oom(core::Start start) {
+  const auto found = live_.find(start);
+  if (found == live_.end()) return;
+  Live& live = *found->second;
+  if (const Result<bool> reported = live.group->oom_reported(); reported && *reported) live.ran_out = true;
+  if (live.ran_out) report_(core::event::OomSeen{start, memory_detail(live)});
+}
+
+void Executor::catch_up() {
+  std::vector<core::Start> starts;  // a report may end one
+  for (const auto& [start, live] : live_) starts.push_back(start);
+  for (const core::Start start : starts) look_for_oom(start);
+  // What nobody knows was made by a predecessor that died before it could say so.
+  const Result<std::vector<cgroups::Leaf>> leaves = tree_.list();
+  if (!leaves) return;  // the next orlopd tries again
+  for (const cgroups::Leaf& leaf : *leaves)
+    if (!live_.contains(leaf.start)) perform(core::effect::Cleanup{"", leaf.start});
 }
 
 Result<void> Executor::adopt(const std::string& name, Inheritance inheritance) {
@@ -152,6 +166,7 @@ Result<void> Executor::adopt(const std::string& name, Inheritance inheritance) {
         own.health = health->exec;
     }
   }
+  (void)own.group->end_inner();  // a health check of our predecessor's, which nobody waits for any more
   if (Result<void> watched = watch(own); !watched) return watched;
   if (!inheritance.pipes[0] || !inheritance.pipes[1]) return {};
   Result<std::unique_ptr<LogPump>> log =
@@ -196,7 +211,7 @@ void Executor::perform(const core::effect::KillGroup& effect) {
       (void)sys::pidfd_send_signal(live->pidfd, SIGKILL);  // a child that has not moved into its v1 groups yet
     return;
   }
-  (void)clear_unknown(effect.start);
+  perform(core::effect::Cleanup{effect.name, effect.start});
 }
 
 void Executor::perform(const core::effect::Probe& effect) {
@@ -246,10 +261,11 @@ void Executor::perform(const core::effect::EndProbe& effect) {
 // --- the end ---
 
 void Executor::perform(const core::effect::Cleanup& effect) {
+  if (Result<void> known = know(effect.start); !known)
+    return report_(core::event::CleanupFailed{effect.start, sentence(known.error())});
   const auto found = live_.find(effect.start);
-  if (found == live_.end()) {
-    if (Result<void> cleared = clear_unknown(effect.start); !cleared)
-      return report_(core::event::CleanupFailed{effect.start, sentence(cleared.error())});
+  if (found == live_.end()) {  // it has no group, or none any more
+    drop_kept(effect.start);
     return report_(core::event::Cleaned{effect.start});
   }
   Live& live = *found->second;
@@ -282,21 +298,20 @@ void Executor::clear(core::Start start) {
   report_(core::event::Cleaned{start});
 }
 
-Result<void> Executor::clear_unknown(core::Start start) {
+// Takes up the group of a start that was not adopted, if it has one: half made, half removed, or of a worker.
+Result<void> Executor::know(core::Start start) {
+  if (live_.contains(start)) return {};
   Result<std::vector<cgroups::Leaf>> leaves = tree_.list();
   if (!leaves) return pass(std::move(leaves));
-  for (const cgroups::Leaf& leaf : *leaves) {
-    if (leaf.start != start) continue;
-    Result<cgroups::Group> group = tree_.open(leaf);
-    if (!group) return pass(std::move(group));
-    (void)group->kill();
-    const Result<bool> removed = group->remove();
-    if (!removed) return std::unexpected(removed.error());
-    if (!*removed)
-      return fail(ErrorKind::conflict, fmt::format("processes of {} are still ending", cgroups::to_string(leaf)));
-  }
-  drop_kept(start);
-  return {};
+  const auto leaf = std::ranges::find(*leaves, start, &cgroups::Leaf::start);
+  if (leaf == leaves->end()) return {};
+  Result<cgroups::Group> group = tree_.open(*leaf);
+  if (!group) return pass(std::move(group));
+  auto live = std::make_unique<Live>();
+  live->name = leaf->name;
+  live->start = start;
+  live->group = std::make_unique<cgroups::Group>(std::move(*group));
+  return watch(*live_.emplace(start, std::move(live)).first->second);
 }
 
 void Executor::drop_kept(core::Start start) {

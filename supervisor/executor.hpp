@@ -43,6 +43,7 @@ struct Live {
   const Probe* probe = nullptr;          ///< the one whose answer counts
   EventSource group_events = {};
   EventSource oom_events = {};
+  bool ran_out = false;   ///< the kernel killed inside it for memory
   bool clearing = false;  ///< Cleanup was ordered and waits for the group to empty
 };
 
@@ -78,6 +79,9 @@ class Executor {
   [[nodiscard]] core::event::Exited explain(const Exited& exited);
   /// Kills every process of every start that has a cgroup of orlop's, known or not: the guardian is gone.
   void kill_all();
+  /// Reports what happened to adopted containers while no orlopd lived, and puts away what none of them owns; call it
+  /// once the core knows them.
+  void catch_up();
 
   [[nodiscard]] const Live* find(core::Start start) const;
   /// The record of an image in the store, read once.
@@ -88,8 +92,9 @@ class Executor {
   Result<void> launch(const core::effect::Launch& effect);
   Result<void> watch(Live& live);
   void probe_ended(core::Start start, std::uint64_t number, bool ok, std::string output);
+  void look_for_oom(core::Start start);
   void clear(core::Start start);
-  Result<void> clear_unknown(core::Start start);
+  Result<void> know(core::Start start);
   void drop_kept(core::Start start);
   void share_cpu();
   [[nodiscard]] std::string memory_detail(const Live& live) const;

@@ -40,6 +40,8 @@ class Launcher {
   // What the guardian says of a start that is being launched.
   void registered(std::uint64_t start);
   void gone(std::uint64_t start);
+  /// Its process has ended: what its report says comes first, whichever of the two was heard first.
+  void ended(std::uint64_t start) { read(start); }
   void refused(std::uint64_t start, const std::string& reason);
 
  private:

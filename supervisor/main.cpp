@@ -59,7 +59,11 @@ int supervise(int argc, char** argv) {
         fail(ErrorKind::config, "orlopd is started by orlop-init, and by nothing else", "start orlop-init").error());
   Result<Options> options = parse_options(argc, argv);
   UniqueFd socket(guardian::supervisor_socket_fd);
-  if (!options) return report(options.error());
+  if (!options) {  // the next orlopd would be given the same: this one ends its guardian too
+    GuardianLink link(std::move(socket));
+    if (link.take_back()) (void)link.stopping();
+    return report(options.error());
+  }
   Result<std::unique_ptr<Supervisor>> supervisor = Supervisor::create(*options, std::move(socket));
   if (!supervisor) return report(supervisor.error());
   const Result<int> status = (*supervisor)->run();

@@ -208,7 +208,9 @@ Result<MountView> MountView::enter(UniqueFd kept, const std::string& programs) {
   if (!root) return fail(std::move(root), doing);
   for (std::size_t i = 0; i < mounts.size(); ++i) {
     const std::string place = fmt::format("/{}", program_places[i].place);
-    if (::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) return fail_errno(errno, "umount2", doing);
+    // EINVAL: nothing is mounted there, because an orlopd died right here.
+    if (::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL)
+      return fail_errno(errno, "umount2", doing);
     if (Result<void> attached = sys::attach_mount(mounts[i], *root, program_places[i].place); !attached)
       return fail(std::move(attached), doing);
   }

@@ -43,8 +43,7 @@ Result<void> set_flags(BorrowedFd mount, bool writable, bool executable) {
 }
 
 // The process is to begin in `group`.
-Result<void> place(sandbox::Resources& resources, const cgroups::Group& group) {
-  Result<UniqueFd> leaf = group.cgroup2_fd();
+Result<void> place(sandbox::Resources& resources, const cgroups::Group& group, Result<UniqueFd> leaf) {
   if (!leaf) return pass(std::move(leaf));
   resources.cgroup = std::move(*leaf);
   Result<std::vector<cgroups::Group::V1Leaf>> leaves = group.v1_leaves();
@@ -163,7 +162,8 @@ Result<Prepared> Preparation::assemble(sandbox::Spec spec, sandbox::Resources re
   Result<cgroups::Group> group = tree_.create({spec.name, start}, kept);
   if (!group) return fail(std::move(group), "cannot make its cgroup");
   prepared.group = std::make_unique<cgroups::Group>(std::move(*group));
-  if (Result<void> placed = place(resources, *prepared.group); !placed) return pass(std::move(placed));
+  if (Result<void> placed = place(resources, *prepared.group, prepared.group->cgroup2_fd()); !placed)
+    return pass(std::move(placed));
 
   Result<std::unique_ptr<sandbox::Plan>> plan = sandbox::make_plan(spec, std::move(resources), kernel_);
   if (!plan) {
@@ -251,7 +251,7 @@ Result<std::unique_ptr<sandbox::Plan>> Preparation::inside(const sandbox::Spec& 
   Result<UniqueFd> joined = sys::duplicate(pidfd);
   if (!joined) return pass(std::move(joined));
   resources.joined = std::move(*joined);
-  if (Result<void> placed = place(resources, group); !placed) return pass(std::move(placed));
+  if (Result<void> placed = place(resources, group, group.make_inner()); !placed) return pass(std::move(placed));
   Result<std::shared_ptr<const sandbox::SeccompFilter>> filter = filters_.get(spec.capabilities);
   if (!filter) return pass(std::move(filter));
   resources.filter = std::move(*filter);

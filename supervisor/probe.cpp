@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "cgroups/group.hpp"
 #include "sandbox/launch.hpp"
 
 namespace orlop::supervisor {
@@ -21,6 +22,7 @@ Result<std::unique_ptr<Probe>> Probe::begin(const EventLoop& loop, std::uint64_t
   probe->start_ = start;
   probe->number_ = number;
   probe->plan_ = std::move(plan);
+  probe->group_ = std::move(probe->plan_->resources.cgroup);
   probe->pid_ = launched->pid;
   probe->pidfd_ = std::move(launched->pidfd);
   probe->report_ = std::move(launched->report);
@@ -45,7 +47,7 @@ Probe::~Probe() {
 
 void Probe::kill() const {
   if (pid_ <= 0) return;
-  (void)::kill(-pid_, SIGKILL);  // ESRCH: it did not get as far as a group of its own
+  (void)cgroups::kill_group(group_);
   (void)::kill(pid_, SIGKILL);
 }
 

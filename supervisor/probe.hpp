@@ -31,7 +31,7 @@ class Probe {
   /// Kills it if it still runs; whoever is the parent then reaps it. orlopd destroys one only at its own end.
   ~Probe();
 
-  /// Kills it, with its process group. Does not wait: a process can take its time to die.
+  /// Kills it, with all that it started. Does not wait: a process can take its time to die.
   void kill() const;
   /// The start of the container that it is of, and its number there.
   [[nodiscard]] std::uint64_t start() const { return start_; }
@@ -47,6 +47,7 @@ class Probe {
   std::unique_ptr<sandbox::Plan> plan_;  ///< for the words of a step that failed
   pid_t pid_ = 0;                        ///< not reaped by anybody else, so never another process; 0: reaped
   UniqueFd pidfd_;
+  UniqueFd group_;  ///< of its own, inside the container's
   UniqueFd report_;
   UniqueFd output_;
   std::string written_;

@@ -247,6 +247,7 @@ Result<void> Supervisor::recover() {
   if (!found) return pass(std::move(found));
   recovered.found = std::move(*found);
   decide(std::move(recovered));
+  if (damage_.empty()) executor_->catch_up();
   return serve(take(replay_.kept, listener_name));
 }
 

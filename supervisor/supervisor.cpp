@@ -69,12 +69,7 @@ void Supervisor::perform(const core::Effect& effect) {
                    else
                      wake_source_.enable(false);
                  },
-                 [this](const core::effect::ShutdownDone&) {
-                   for (control::Reply<void>& reply : shutdown_waiters_) reply.answer({});
-                   shutdown_waiters_.clear();
-                   (void)link_.stopping();
-                   loop_.stop(0);
-                 },
+                 [this](const core::effect::ShutdownDone&) { end(); },
                  [this](const auto& what) { executor_->perform(what); },
              },
              effect);
@@ -119,6 +114,7 @@ void Supervisor::reserve(const core::effect::Reserve& effect) {
 
 void Supervisor::announce(const core::effect::Announce& effect) {
   changed_.insert(effect.name);
+  if (!audit_) return;  // damaged, and named by status
   audit::Record record;
   record.what = fmt::format("container.{}", core::to_string(effect.step));
   record.object = effect.start == 0 ? fmt::format("container/{}", effect.name)
@@ -130,6 +126,23 @@ void Supervisor::announce(const core::effect::Announce& effect) {
   // asks for are refused then, see recorded().
   (void)audit_->append(std::move(record), {});
   if (const auto next = audit_->next_tick()) audit_source_.arm(*next);
+}
+
+// Everything is stopped. The last line of the audit log, and with it all before it, is on the disk before orlopd ends;
+// one that a full disk refuses keeps nobody waiting.
+void Supervisor::end() {
+  const auto stop = [this](const Result<void>&) {
+    for (control::Reply<void>& reply : shutdown_waiters_) reply.answer({});
+    shutdown_waiters_.clear();
+    (void)link_.stopping();
+    loop_.stop(0);
+  };
+  if (!audit_) return stop({});
+  audit::Record record;
+  record.what = "supervisor.stopped";
+  record.object = "supervisor";
+  record.why = "shutdown";
+  if (const Result<void> queued = audit_->append(std::move(record), stop); !queued) stop(queued);
 }
 
 // After a round of decisions: tell the clients, and answer who waits.
@@ -171,6 +184,7 @@ void Supervisor::handle(Message message) {
                    fmt::print(stderr, "orlopd: the guardian cannot keep '{}': {}\n", said.name, said.reason);
                  },
                  [this](const Exited& said) {
+                   launcher_->ended(said.start);
                    if (is_worker(said.start))
                      intake_->exited(said);
                    else

@@ -98,6 +98,7 @@ class Supervisor final : public control::Service {
   void forget(const core::effect::Forget& effect);
   void reserve(const core::effect::Reserve& effect);
   void announce(const core::effect::Announce& effect);
+  void end();
   void hear_guardian();
   void mind_link();
   void handle(Message message);

@@ -186,7 +186,7 @@ void Turn::probe_failed(Entry& entry, std::string output) {
   // While it may still be coming up a success is what others wait for, and a failure says nothing: ask more often.
   container.probe_at = now + (is_early ? std::min(check.interval, first_probe_delay) : check.interval);
   if (is_early || ++container.probe_failures < check.retries || container.health == Health::unhealthy) return;
-  const Reason reason{Why::unhealthy, container.probe_output};
+  const Reason reason{Why::unhealthy, container.probe_output.substr(0, container.probe_output.find('\n'))};
   if (check.then == Unhealthy::report) {
     container.health = Health::unhealthy;
     move(entry, Step::ail, reason);
