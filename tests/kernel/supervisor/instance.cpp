@@ -32,18 +32,26 @@ std::string run_and_read(const std::string& command) {
 
 }  // namespace
 
-Instance::Instance() {
-  std::string program = ORLOP_PROGRAMS "/orlop-init";
-  std::string root_option = "--root";
-  std::string root = directory_.path();
-  char* arguments[] = {program.data(), root_option.data(), root.data(), nullptr};
-  if (::posix_spawn(&guardian_, program.c_str(), nullptr, nullptr, arguments, environ) != 0)
+Instance::Instance(Options options) {
+  if (options.root.empty()) options.root = directory_.emplace().path();
+  root_ = options.root;
+  std::vector<std::string> words = {ORLOP_PROGRAMS "/orlop-init"};
+  words.insert(words.end(), options.guardian.begin(), options.guardian.end());
+  words.insert(words.end(), {"--root", root_});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  if (::posix_spawn(&guardian_, arguments[0], nullptr, nullptr, arguments.data(), environ) != 0)
     FAIL("cannot start orlop-init");
   (void)client();
 }
 
 Instance::~Instance() {
-  if (Result<control::Client> connected = control::Client::connect(root() + "/run/control.sock"); connected)
+  shut_down();
+}
+
+void Instance::shut_down() {
+  if (Result<control::Client> connected = control::Client::connect(root_ + "/run/control.sock"); connected)
     (void)connected->shutdown();
   const BootTime deadline = BootClock::now() + std::chrono::seconds(30);
   while (::waitpid(guardian_, nullptr, WNOHANG) == 0) {
@@ -68,14 +76,18 @@ control::Client Instance::client() const {
 }
 
 const std::string& Instance::busybox() {
-  if (!busybox_.empty()) return busybox_;
+  if (busybox_.empty()) busybox_ = need(import_busybox({}));
+  return busybox_;
+}
+
+Result<std::string> Instance::import_busybox(const std::vector<std::string>& mkdir) {
   const TemporaryDirectory layout;
   (void)run_and_read(fmt::format("{}/tests/images/busybox-layout {}/oci", ORLOP_SOURCE, layout.path()));
   const UniqueFd source = need(sys::open(layout.path() + "/oci", O_RDONLY | O_DIRECTORY));
-  const auto record =
-      nlohmann::json::parse(need(client().import_image(source, control::ImageSource::layout, {.name = "busybox"})));
-  busybox_ = "busybox@sha256:" + record.at("manifest").get<std::string>();
-  return busybox_;
+  const Result<std::string> record =
+      client().import_image(source, control::ImageSource::layout, {.name = "busybox", .mkdir = mkdir});
+  if (!record) return record;
+  return "busybox@sha256:" + nlohmann::json::parse(*record).at("manifest").get<std::string>();
 }
 
 Result<std::string> Instance::apply(std::string toml, bool dry_run) {
@@ -83,6 +95,12 @@ Result<std::string> Instance::apply(std::string toml, bool dry_run) {
   const UniqueFd file = need(sys::memfd("host.toml"));
   need(write_all(file, toml));
   return client().apply(file, "host.toml", dry_run);
+}
+
+std::string Instance::refusal(std::string toml, bool dry_run) {
+  const Result<std::string> plan = apply(std::move(toml), dry_run);
+  if (plan) FAIL("not refused: " << *plan);
+  return text(plan.error());
 }
 
 nlohmann::json Instance::status() const {
@@ -110,13 +128,35 @@ nlohmann::json Instance::await(const std::string& container,
   }
 }
 
-std::string Instance::log(const std::string& container) const {
+std::string Instance::log(const std::string& container, std::optional<std::uint64_t> start) const {
   control::Files files = need(client().log_files(container));
   logs::Source source = need(logs::parse_description({std::move(files.json), std::move(files.files)}));
   logs::Reader reader = need(logs::Reader::open(std::move(source), {}));
   std::string all;
-  while (std::optional<logs::Line> line = need(reader.next())) all += line->log;
+  while (std::optional<logs::Line> line = need(reader.next()))
+    if (!start || line->start == *start) all += line->log;
   return all;
+}
+
+std::string Instance::await_log(const std::string& container, const std::string& words,
+                                std::optional<std::uint64_t> start) const {
+  std::string seen;
+  await(
+      container, [&](const auto&) { return (seen = log(container, start)).contains(words); },
+      "a log with '" + words + "'");
+  return seen;
+}
+
+std::vector<audit::Entry> Instance::audit() const {
+  control::Files files = need(client().audit_files());
+  const audit::Source source = need(audit::parse_description({std::move(files.json), std::move(files.files)}));
+  const audit::Verified verified = need(audit::verify(source));
+  if (verified.fault) FAIL("the audit log is not whole: " << verified.fault->explanation);
+  std::vector<audit::Entry> entries;
+  need(audit::show(source, {}, [&](const std::optional<audit::Entry>& entry, std::string_view) {
+    if (entry) entries.push_back(*entry);
+  }));
+  return entries;
 }
 
 pid_t Instance::supervisor() const {
