@@ -42,6 +42,20 @@ void fill(Layout& layout, int files, int bytes) {
   layout.write();
 }
 
+// Moments at which to kill what takes as long as `measured` did: whatever the machine's speed, most of them hit.
+class KillMoments {
+ public:
+  KillMoments(Duration measured, unsigned seed)
+      : span_(std::chrono::duration_cast<std::chrono::microseconds>(measured)), random_(seed) {}
+  std::chrono::microseconds next() {
+    return std::chrono::microseconds(random_() % static_cast<std::uint64_t>(span_.count() + 1));
+  }
+
+ private:
+  std::chrono::microseconds span_;
+  std::mt19937 random_;
+};
+
 // Starts the real worker on `layout` in `intake`; what it says goes to `said`.
 pid_t start_worker(const Layout& layout, const OwnStore& store, const Intake& intake, BorrowedFd said) {
   posix_spawn_file_actions_t actions;
@@ -73,7 +87,7 @@ pid_t start_worker(const Layout& layout, const OwnStore& store, const Intake& in
 bool kill_after(pid_t pid, std::chrono::microseconds after) {
   const UniqueFd process = need(sys::pidfd_open(pid));
   ::pollfd wait{.fd = process.get(), .events = POLLIN, .revents = 0};
-  const timespec time{.tv_sec = 0, .tv_nsec = after.count() * 1000};
+  const timespec time{.tv_sec = after.count() / 1'000'000, .tv_nsec = after.count() % 1'000'000 * 1000};
   const bool running = ::ppoll(&wait, 1, &time, nullptr) == 0;
   (void)::kill(-pid, SIGKILL);  // the group may have ended by itself
   need(::waitpid(pid, nullptr, 0) == pid);
@@ -301,15 +315,18 @@ TEST_CASE("a worker killed at any moment leaves the store as it was", "[image][k
   }
   fill(layout, 400, 20'000);
   const UniqueFd nowhere = need(sys::open("/dev/null", O_WRONLY));
-  std::mt19937 random(1);
-  int killed = 0;
-  for (int round = 0; round < 40; ++round) {
+  const auto run = [&](std::chrono::microseconds until) {
     Store store = own.open();
     REQUIRE(own.files() == before);
     const Intake intake = need(store.begin(0, 0));
-    const pid_t pid = start_worker(layout, own, intake, nowhere);
-    if (kill_after(pid, std::chrono::microseconds(random() % 120'000))) ++killed;
-  }
+    return kill_after(start_worker(layout, own, intake, nowhere), until);
+  };
+  const BootTime began = BootClock::now();
+  REQUIRE_FALSE(run(std::chrono::seconds(30)));
+  KillMoments moments(BootClock::now() - began, 1);
+  int killed = 0;
+  for (int round = 0; round < 40; ++round)
+    if (run(moments.next())) ++killed;
   (void)own.open();
   CHECK(own.files() == before);
   CHECK(killed > 10);  // the control: kills did hit
@@ -319,10 +336,7 @@ TEST_CASE("a supervisor killed at any moment of an import leaves whole images on
   const OwnStore own;
   Layout layout;
   fill(layout, 20, 1000);
-  std::mt19937 random(2);
-  int killed = 0;
-  int adopted = 0;
-  for (int round = 0; round < 40; ++round) {
+  const auto run = [&](std::chrono::microseconds until) {
     const pid_t pid = ::fork();
     need(pid >= 0);
     if (pid == 0) {
@@ -335,7 +349,15 @@ TEST_CASE("a supervisor killed at any moment of an import leaves whole images on
       ::_exit(0);
     }
     (void)::setpgid(pid, pid);  // whoever is first
-    if (kill_after(pid, std::chrono::microseconds(random() % 600'000))) ++killed;
+    return kill_after(pid, until);
+  };
+  const BootTime began = BootClock::now();
+  REQUIRE_FALSE(run(std::chrono::seconds(30)));
+  KillMoments moments(BootClock::now() - began, 2);
+  int killed = 0;
+  int adopted = 0;
+  for (int round = 0; round < 40; ++round) {
+    if (run(moments.next())) ++killed;
     const Store store = own.open();
     const Listing listing = need(store.list());
     REQUIRE(listing.broken.empty());
