@@ -182,7 +182,7 @@ class Builder {
     for (std::size_t i = 0; i < spec_.binds.size(); ++i)
       targets.push_back(
           {.path = spec_.binds[i].target, .bind = &spec_.binds[i], .fd = plan_->resources.mounts[i].mount.get()});
-    std::ranges::stable_sort(targets, {}, &Target::path);
+    std::ranges::sort(targets, {}, &Target::path);  // no two mounts have one target
     for (const Target& target : targets) {
       make_missing(target.path);
       if (target.tmpfs != nullptr)
