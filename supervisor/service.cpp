@@ -364,7 +364,8 @@ std::optional<control::ContainerView> Supervisor::find(std::string_view name) co
   view.health = core::to_string(container.health);
   view.pid = live != nullptr && record.phase != core::Phase::exited ? live->pid : 0;
   if (record.began)
-    view.started_usec = static_cast<std::uint64_t>(to_wall(*record.began).time_since_epoch().count() / 1000);
+    view.started_usec =
+        static_cast<std::uint64_t>(to_wall(*record.began).time_since_epoch().count() / 1'000'000 * 1000);
   view.restarts = static_cast<std::uint32_t>(record.restarts);
   if (record.exit) view.exit_code = exit_code_of(*record.exit);
   view.reason = !container.trouble.empty() ? container.trouble : core::text(record.reason);

@@ -92,18 +92,20 @@ std::string status_json(const control::SupervisorView& view, const std::vector<c
 std::string inspect_json(const Inspected& inspected) {
   const core::Record& record = inspected.container.record;
   const bool up = inspected.live != nullptr && record.phase != core::Phase::exited;
-  Json json = {{"name", inspected.name},
-               {"state", core::to_string(record.phase)},
-               {"health", core::to_string(inspected.container.health)},
-               {"health_output", inspected.container.probe_output},
-               {"pid", up ? inspected.live->pid : 0},
-               {"started", record.began ? Json(rfc3339(to_wall(*record.began))) : Json()},
-               {"start", record.start},
-               {"restarts", record.restarts},
-               {"exit_code", record.exit ? Json(exit_code_of(*record.exit)) : Json()},
-               {"reason", core::text(record.reason)},
-               {"trouble", inspected.container.trouble},
-               {"waits_for", inspected.container.waits_for}};
+  Json json = {
+      {"name", inspected.name},
+      {"state", core::to_string(record.phase)},
+      {"health", core::to_string(inspected.container.health)},
+      {"health_output", inspected.container.probe_output},
+      {"pid", up ? inspected.live->pid : 0},
+      {"started",
+       record.began ? Json(rfc3339(std::chrono::floor<std::chrono::milliseconds>(to_wall(*record.began)))) : Json()},
+      {"start", record.start},
+      {"restarts", record.restarts},
+      {"exit_code", record.exit ? Json(exit_code_of(*record.exit)) : Json()},
+      {"reason", core::text(record.reason)},
+      {"trouble", inspected.container.trouble},
+      {"waits_for", inspected.container.waits_for}};
   if (inspected.wanted != nullptr) {
     json["image"] = image::text(inspected.wanted->image);
     json["limits"] = limits_json(inspected.wanted->limits);
