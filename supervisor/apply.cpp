@@ -176,7 +176,6 @@ void Supervisor::finish_apply(const std::shared_ptr<Applying>& applying, Result<
   if (!claimed) return applying->reply.answer(fail(std::move(claimed), "the host file was not applied"));
   ids_ = std::move(applying->ids);
   host_ = std::move(applying->host);
-  host_file_name_ = applying->file_name;
   Bytes minimum{};
   for (const auto& [name, container] : host_.containers) minimum.count += container.limits.memory_min.count;
   (void)tree_->set_memory_min(minimum);  // doctor names the level above that keeps less

@@ -54,13 +54,11 @@ struct ImageIntake::Running {
   bool ended = false;
 };
 
-ImageIntake::ImageIntake(const EventLoop& loop, GuardianLink& link, Launcher& launcher, const Directories& directories,
-                         Preparation& preparation, const MountView& view, const IdMap& ids, image::Store& store,
-                         writer::WriterThread& writer)
+ImageIntake::ImageIntake(const EventLoop& loop, GuardianLink& link, Launcher& launcher, Preparation& preparation,
+                         const MountView& view, const IdMap& ids, image::Store& store, writer::WriterThread& writer)
     : loop_(loop),
       link_(link),
       launcher_(launcher),
-      directories_(directories),
       preparation_(preparation),
       view_(view),
       ids_(ids),

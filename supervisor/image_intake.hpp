@@ -11,7 +11,6 @@
 
 #include "image/store.hpp"
 #include "supervisor/control/service.hpp"
-#include "supervisor/directories.hpp"
 #include "supervisor/event_loop.hpp"
 #include "supervisor/guardian_link.hpp"
 #include "supervisor/id_map.hpp"
@@ -32,9 +31,8 @@ class ImageIntake {
   static constexpr std::size_t max_waiting = 8;
 
   /// All references are borrowed for the object's life; `store` for the life of `writer`, whose jobs use it.
-  ImageIntake(const EventLoop& loop, GuardianLink& link, Launcher& launcher, const Directories& directories,
-              Preparation& preparation, const MountView& view, const IdMap& ids, image::Store& store,
-              writer::WriterThread& writer);
+  ImageIntake(const EventLoop& loop, GuardianLink& link, Launcher& launcher, Preparation& preparation,
+              const MountView& view, const IdMap& ids, image::Store& store, writer::WriterThread& writer);
   ~ImageIntake();
 
   /// Runs the intake when its turn comes; answers with the image's record as JSON.
@@ -64,7 +62,6 @@ class ImageIntake {
   const EventLoop& loop_;
   GuardianLink& link_;
   Launcher& launcher_;
-  const Directories& directories_;
   Preparation& preparation_;
   const MountView& view_;
   const IdMap& ids_;

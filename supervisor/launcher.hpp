@@ -34,7 +34,7 @@ class Launcher {
                       Done done);
   /// Ends a launch that is not done yet by closing its gate; `done` comes all the same.
   void cancel(std::uint64_t start);
-  /// Reads a report that a predecessor's launch left: see read_report.
+  /// The name under which the guardian keeps the report of `start`, for the orlopd that comes next.
   static std::string report_name(std::uint64_t start) { return "report/" + std::to_string(start); }
 
   // What the guardian says of a start that is being launched.

@@ -197,8 +197,7 @@ Result<void> Supervisor::open_rooms() {
   launcher_ = std::make_unique<Launcher>(loop_, link_);
   executor_ = std::make_unique<Executor>(loop_, link_, *launcher_, directories_, *tree_, *preparation_, *store_,
                                          [this](core::Event event) { decide(std::move(event)); });
-  intake_ = std::make_unique<ImageIntake>(loop_, link_, *launcher_, directories_, *preparation_, *mounts_, ids_,
-                                          *store_, *writer_);
+  intake_ = std::make_unique<ImageIntake>(loop_, link_, *launcher_, *preparation_, *mounts_, ids_, *store_, *writer_);
 
   Result<EventSource> link = loop_.io(link_.fd(), EPOLLIN, [this](std::uint32_t) { hear_guardian(); });
   if (!link) return pass(std::move(link));
@@ -227,7 +226,6 @@ Result<void> Supervisor::recover() {
     note_damage(saved.error());
     saved = Saved{};
   }
-  host_file_name_ = saved->host_file_name;
   if (!saved->host_file.empty()) {
     std::expected<config::Host, std::vector<Error>> host = config::parse(saved->host_file, saved->host_file_name);
     if (host)

@@ -153,7 +153,6 @@ class Supervisor final : public control::Service {
   std::string era_;     ///< names the guardian's life
   std::string damage_;  ///< why no container is touched and no change accepted; empty when all is well
   config::Host host_;
-  std::string host_file_name_;
   core::State state_;
   std::deque<core::Event> events_;
   bool deciding_ = false;
